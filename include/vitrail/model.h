@@ -1,0 +1,79 @@
+#pragma once
+
+// A model = graph + preprocessing + labels.
+//
+// Preprocessing and labels come from what the caller gives, else the ONNX metadata
+// (`vitrail.preprocess`, `vitrail.labels`), else the sidecar NAME.json beside NAME.onnx, else a guess
+// from the input shape that is reported as such.
+//
+// Immutable after load; may be used from several threads at once.
+
+#include <vitrail/graph.h>
+#include <vitrail/image.h>
+#include <vitrail/preprocess.h>
+#include <vitrail/scorer.h>
+#include <vitrail/target.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vitrail {
+
+struct ModelOptions {
+  LoadOptions graph;
+  std::string preprocess;  ///< a preset (imagenet, half, unit, raw) or the path of a JSON record; empty: found
+  std::string output;      ///< which output, where the model has several; empty: the only one
+};
+
+struct Prediction {
+  int64_t index = 0;
+  std::string label;
+  double logit = 0;        ///< NaN where the model gives probabilities only
+  double probability = 0;
+};
+
+class Model {
+ public:
+  static Model load(const std::filesystem::path& path, const ModelOptions& options = {});
+
+  const Graph& graph() const { return *graph_; }
+  const Preprocess& preprocess() const { return preprocess_; }
+  const std::vector<std::string>& labels() const { return labels_; }
+  const std::string& preprocess_source() const { return preprocess_source_; }  ///< "sidecar m.json", "preset imagenet", ...
+  const std::vector<std::string>& warnings() const { return warnings_; }
+  int64_t classes() const;
+
+  PreparedImage prepare(const Image& image) const;
+
+  /// [N,C,H,W] -> logits [N,K] (the value before a trailing Softmax). Differentiable in `inputs`.
+  Tensor logits(const Tensor& inputs, const RunOptions& options = {}) const;
+
+  /// The `top` best classes of each input.
+  std::vector<std::vector<Prediction>> predict(const Tensor& inputs, int64_t top = 5) const;
+
+  /// The scores of these targets, with gradients and layers.
+  std::unique_ptr<Probe> probe(std::vector<Target> targets, const RunOptions& options = {}) const;
+
+  /// [N,C,H,W] -> the model's own input layout, and back.
+  Tensor to_layout(const Tensor& inputs) const;
+
+  /// The graph values that `logits()` feeds and fetches.
+  const std::string& input_value() const { return input_value_; }
+  const std::string& logits_value() const { return logits_value_; }
+  bool logits_are_probabilities() const { return probabilities_; }  ///< no logit could be found in the graph
+
+ private:
+  Model() = default;
+  std::shared_ptr<const Graph> graph_;
+  Preprocess preprocess_;
+  std::vector<std::string> labels_;
+  std::string preprocess_source_;
+  std::vector<std::string> warnings_;
+  std::string input_value_, logits_value_;
+  bool probabilities_ = false;
+};
+
+}  // namespace vitrail

@@ -1,0 +1,75 @@
+#pragma once
+
+// What a method needs to know of a model, from least to most. Inputs are [N,C,H,W] here whatever
+// the model's own layout is; attribution on another tensor (an activation, concept codes) is the same
+// call with a scorer of the suffix.
+//
+//   Scorer                 a batch of inputs -> [N,T] scores, one column a target: black-box methods
+//   DifferentiableScorer   the same, and the scores carry an autograd graph: gradient methods
+//   Probe                  and the network can be cut at a layer: CAM methods
+//
+// All are const and may be used from several threads at once.
+
+#include <vitrail/graph.h>
+#include <vitrail/target.h>
+#include <vitrail/tensor.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace vitrail {
+
+class Scorer {
+ public:
+  virtual ~Scorer() = default;
+
+  /// [N,C,H,W] -> [N,T]. Black-box methods call it without recording gradients.
+  virtual Tensor score(const Tensor& inputs) const = 0;
+
+  /// One a column of score(). At least one.
+  virtual std::vector<Target> targets() const = 0;
+
+  /// A pixel value (0..255) in input space, [C,1,1]; how `black` and numeric baselines are placed.
+  /// Default: the inputs are pixels.
+  virtual Tensor pixel(double value, int64_t channels) const;
+};
+
+class DifferentiableScorer : public Scorer {
+ public:
+  /// As score(), and when `inputs` requires a gradient the result carries the graph to it.
+  virtual Tensor differentiable_score(const Tensor& inputs) const = 0;
+
+  /// Nodes between inputs and scores whose gradient is zero almost everywhere; methods warn with them.
+  virtual std::vector<std::string> gradient_warnings() const { return {}; }
+};
+
+class Probe : public DifferentiableScorer {
+ public:
+  /// Layers that a CAM can use (last tensor with spatial extent first), best first.
+  virtual std::vector<LayerInfo> spatial_layers() const = 0;
+
+  /// The value of a layer as [N,C,h,w] (token and channels-last layouts are brought to it).
+  virtual Tensor activation(const Tensor& inputs, const std::string& layer) const = 0;
+
+  /// Runs the rest of the network from the layer: scores [N,T], differentiable in `activation`.
+  virtual Tensor score_from(const Tensor& inputs, const std::string& layer, const Tensor& activation) const = 0;
+};
+
+/// Any function as a scorer.
+class CallableScorer : public DifferentiableScorer {
+ public:
+  using Function = std::function<Tensor(const Tensor&)>;
+  /// `function`: [N,C,H,W] -> [N,T] with T = targets.size().
+  CallableScorer(Function function, std::vector<Target> targets = {Target{}})
+      : function_(std::move(function)), targets_(std::move(targets)) {}
+  Tensor score(const Tensor& inputs) const override { return function_(inputs); }
+  Tensor differentiable_score(const Tensor& inputs) const override { return function_(inputs); }
+  std::vector<Target> targets() const override { return targets_; }
+
+ private:
+  Function function_;
+  std::vector<Target> targets_;
+};
+
+}  // namespace vitrail

@@ -1,0 +1,45 @@
+#pragma once
+
+// Reading the inputs of an operator that describe shapes, axes and positions rather than data:
+// typed members where the file makes them constants, read at run time otherwise.
+
+#include <cstddef>
+#include <optional>
+
+#include "ops/attributes.h"
+#include "ops/registry.h"
+
+namespace vitrail {
+
+/// The integers in a tensor of any integer type and any rank up to one. Throws ModelError for others.
+Ints to_ints(const Tensor& tensor);
+
+/// The numbers in a tensor of any type and any rank up to one.
+Floats to_floats(const Tensor& tensor);
+
+/// An axis counted from the end when negative; throws ModelError when it is not in [-rank, rank).
+int64_t normalize_axis(int64_t axis, int64_t rank);
+
+/// A list of integers that comes from input `index`: known when the operator is made if the input
+/// is a constant, else read at each run; absent when the input is.
+class IntsArgument {
+ public:
+  IntsArgument(const OperatorSpec& spec, size_t index);
+  bool present() const { return present_; }
+  const std::optional<Ints>& constant() const { return constant_; }
+  /// The integers of this run, or nothing where the input is absent.
+  std::optional<Ints> get(const Tensors& in) const;
+
+ private:
+  size_t index_;
+  bool present_;
+  std::optional<Ints> constant_;
+};
+
+/// Moves an index or a mask to where the data is (integer constants live on the CPU).
+Tensor beside(const Tensor& index, const Tensor& data);
+
+/// "2,2": a list for describe().
+std::string join(const Ints& values);
+
+}  // namespace vitrail
