@@ -15,6 +15,7 @@
 // `gradient`. A Graph is immutable after load and may be run from several threads at once; copies
 // share everything.
 
+#include <vitrail/backward_rule.h>
 #include <vitrail/tensor.h>
 
 #include <c10/core/Device.h>
@@ -71,8 +72,6 @@ struct LoadOptions {
 };
 
 /// What a run may change besides its feeds.
-enum class BackwardRule { plain, guided, deconv };  ///< of ReLU-type operators; see spec of guided backpropagation
-
 struct RunOptions {
   BackwardRule backward_rule = BackwardRule::plain;
 };

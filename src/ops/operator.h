@@ -8,6 +8,7 @@
 // To add an operator: write the class in the file of its family, add a row to the family's
 // `register_...` function, add rows to its tests. docs/HACKING.md walks through one.
 
+#include <vitrail/backward_rule.h>
 #include <vitrail/tensor.h>
 
 #include <string>
@@ -15,17 +16,10 @@
 
 namespace vitrail {
 
-/// What the backward pass of ReLU-type operators (Relu, LeakyRelu, PRelu, Clip) lets through.
-enum class ReluRule {
-  plain,   ///< the derivative
-  guided,  ///< where the forward input was positive and the incoming gradient is positive
-  deconv,  ///< where the incoming gradient is positive, whatever the forward sign
-};
-
 /// What a run hands to every operator.
 struct RunContext {
   int64_t batch = 1;  ///< N of this run: symbolic shapes are evaluated with it
-  ReluRule relu_rule = ReluRule::plain;
+  BackwardRule backward_rule = BackwardRule::plain;
 };
 
 class Operator {
