@@ -31,7 +31,7 @@ struct ModelOptions {
 struct Prediction {
   int64_t index = 0;
   std::string label;
-  double logit = 0;        ///< NaN where the model gives probabilities only
+  double logit = 0;
   double probability = 0;
 };
 
@@ -42,7 +42,9 @@ class Model {
   const Graph& graph() const { return *graph_; }
   const Preprocess& preprocess() const { return preprocess_; }
   const std::vector<std::string>& labels() const { return labels_; }
-  const std::string& preprocess_source() const { return preprocess_source_; }  ///< "sidecar m.json", "preset imagenet", ...
+  const std::string& preprocess_source() const {
+    return preprocess_source_;
+  }  ///< "sidecar m.json", "preset imagenet", ...
   const std::vector<std::string>& warnings() const { return warnings_; }
   int64_t classes() const;
 
@@ -51,19 +53,24 @@ class Model {
   /// [N,C,H,W] -> logits [N,K] (the value before a trailing Softmax). Differentiable in `inputs`.
   Tensor logits(const Tensor& inputs, const RunOptions& options = {}) const;
 
+  /// The same with the value of an inner layer replaced: only what lies behind it is computed again.
+  Tensor logits_from(const Tensor& inputs, const std::string& layer, const Tensor& value,
+                     const RunOptions& options = {}) const;
+
   /// The `top` best classes of each input.
   std::vector<std::vector<Prediction>> predict(const Tensor& inputs, int64_t top = 5) const;
 
   /// The scores of these targets, with gradients and layers.
   std::unique_ptr<Probe> probe(std::vector<Target> targets, const RunOptions& options = {}) const;
 
-  /// [N,C,H,W] -> the model's own input layout, and back.
+  /// [N,C,H,W] -> the model's own input layout.
   Tensor to_layout(const Tensor& inputs) const;
 
   /// The graph values that `logits()` feeds and fetches.
   const std::string& input_value() const { return input_value_; }
   const std::string& logits_value() const { return logits_value_; }
-  bool logits_are_probabilities() const { return probabilities_; }  ///< no logit could be found in the graph
+  /// True where the file gives probabilities and holds no logits: `logits()` is their logarithm then.
+  bool logits_are_log_probabilities() const { return log_probabilities_; }
 
  private:
   Model() = default;
@@ -73,7 +80,7 @@ class Model {
   std::string preprocess_source_;
   std::vector<std::string> warnings_;
   std::string input_value_, logits_value_;
-  bool probabilities_ = false;
+  bool log_probabilities_ = false;
 };
 
 }  // namespace vitrail

@@ -1,0 +1,124 @@
+// What a graph tells about itself.
+
+#include "vitrail/graph.h"
+
+#include <algorithm>
+
+#include "graph/graph_impl.h"
+#include "ops/text.h"
+#include "vitrail/error.h"
+
+namespace vitrail {
+namespace {
+
+std::string type_name(at::ScalarType type) {
+  switch (type) {
+    case at::kFloat:
+      return "float32";
+    case at::kDouble:
+      return "float64";
+    case at::kHalf:
+      return "float16";
+    case at::kBFloat16:
+      return "bfloat16";
+    case at::kLong:
+      return "int64";
+    case at::kInt:
+      return "int32";
+    case at::kShort:
+      return "int16";
+    case at::kChar:
+      return "int8";
+    case at::kByte:
+      return "uint8";
+    case at::kBool:
+      return "bool";
+    default:
+      return at::toString(type);
+  }
+}
+
+}  // namespace
+
+std::string to_string(const Shape& shape) {
+  std::string text;
+  for (const Dim& dim : shape) {
+    if (!text.empty()) text += ",";
+    if (dim.per_batch == 0) {
+      text += std::to_string(dim.fixed);
+      continue;
+    }
+    text += dim.per_batch == 1 ? "N" : std::to_string(dim.per_batch) + "*N";
+    if (dim.fixed > 0) text += "+" + std::to_string(dim.fixed);
+    if (dim.fixed < 0) text += std::to_string(dim.fixed);
+  }
+  return "[" + text + "]";
+}
+
+ValueInfo Graph::Impl::info(int id) const {
+  return {values[id].name, type_name(values[id].traced.type), values[id].traced.shape};
+}
+
+int Graph::Impl::find(const std::string& name) const {
+  auto it = ids.find(name);
+  if (it != ids.end()) return it->second;
+  std::vector<std::string> known;
+  for (const auto& [key, id] : ids)
+    if (!values[id].constant.defined()) known.push_back(key);
+  throw UsageError("the model has no layer or value '" + name + "'. " + did_you_mean(name, known) +
+                   " `vitrail inspect MODEL` lists all of them.");
+}
+
+const std::vector<ValueInfo>& Graph::inputs() const { return impl_->inputs; }
+const std::vector<ValueInfo>& Graph::outputs() const { return impl_->outputs; }
+const std::vector<LayerInfo>& Graph::layers() const { return impl_->layers; }
+const BatchSupport& Graph::batch() const { return impl_->batch; }
+const std::map<std::string, std::string>& Graph::metadata() const { return impl_->metadata; }
+const std::string& Graph::sha256() const { return impl_->sha256; }
+const std::string& Graph::path() const { return impl_->path; }
+c10::Device Graph::device() const { return impl_->device; }
+const std::vector<std::string>& Graph::notes() const { return impl_->notes; }
+
+std::vector<ValueInfo> Graph::values() const {
+  std::vector<ValueInfo> result;
+  for (const Impl::Node& node : impl_->nodes)
+    for (int output : node.outputs)
+      if (output != Impl::kAbsent) result.push_back(impl_->info(output));
+  return result;
+}
+
+std::vector<NodeInfo> Graph::nodes() const {
+  std::vector<NodeInfo> result;
+  for (const Impl::Node& node : impl_->nodes)
+    result.push_back({node.spec.op_type, node.spec.name, node.op->describe(), node.spec.inputs, node.spec.outputs});
+  return result;
+}
+
+ValueInfo Graph::value(const std::string& name) const { return impl_->info(impl_->find(name)); }
+std::string Graph::resolve(const std::string& name) const { return impl_->values[impl_->find(name)].name; }
+bool Graph::has_value(const std::string& name) const { return impl_->ids.count(name) > 0; }
+
+std::vector<std::string> Graph::non_differentiable(const std::string& from, const std::string& to) const {
+  const Impl& graph = *impl_;
+  std::vector<char> reached(graph.values.size(), 0), leads(graph.values.size(), 0);
+  reached[graph.find(from)] = 1;
+  leads[graph.find(to)] = 1;
+  auto any = [](const std::vector<int>& ids, const std::vector<char>& marked) {
+    return std::any_of(ids.begin(), ids.end(), [&](int id) { return id != Impl::kAbsent && marked[id]; });
+  };
+  auto mark = [](const std::vector<int>& ids, std::vector<char>& marked) {
+    for (int id : ids)
+      if (id != Impl::kAbsent) marked[id] = 1;
+  };
+  for (const Impl::Node& node : graph.nodes)
+    if (any(node.inputs, reached)) mark(node.outputs, reached);
+  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node)
+    if (any(node->outputs, leads)) mark(node->inputs, leads);
+  std::vector<std::string> result;
+  for (const Impl::Node& node : graph.nodes)
+    if (!node.op->differentiable() && any(node.inputs, reached) && any(node.outputs, leads))
+      result.push_back(node_title(node.spec));
+  return result;
+}
+
+}  // namespace vitrail

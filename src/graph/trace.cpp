@@ -1,0 +1,387 @@
+// Tracing: running every node once, on two batch sizes in lock step.
+//
+// Let B be the batch that the file was exported with (1 where it is open). The graph runs on B samples
+// and on B+2 samples that contain them, node by node:
+//
+//   * a value that no input data reaches and that is equal in both runs is a constant: it is folded;
+//   * an integer value that only shapes reach and that differs is affine in the batch: it becomes a
+//     BatchShape leaf (fixed + per_batch * N), whatever chain of Shape/Gather/Concat computed it;
+//   * the constant target of a Reshape, Expand or Resize whose input carries the batch is generalised:
+//     the dimension that holds the batch (found by comparing the two shapes of the input) is scaled;
+//   * a constant that meets the batch in a Concat (a class token expanded to batch 1) is expanded;
+//   * every value is compared: its samples must be the same in both runs.
+//
+// If a node fails or a value differs on the larger batch, the graph keeps its own batch and runs are
+// looped over samples; nothing is changed silently.
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
+#include <c10/util/Exception.h>
+
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include "graph/draft.h"
+#include "ops/arguments.h"
+#include "ops/creation.h"
+#include "vitrail/error.h"
+
+namespace vitrail {
+namespace {
+
+/// Largest relative difference that two batch sizes may show: rounding of other kernels, no more.
+constexpr double kBatchTolerance = 1e-4;
+/// Values that flip on rounding (Sign, Round) get other random samples before the verdict.
+constexpr int kAttempts = 3;
+
+struct BatchFailure {
+  std::string reason;
+};
+
+Shape shape_between(at::IntArrayRef a, at::IntArrayRef b, int64_t batch_a, int64_t batch_b) {
+  Shape shape(a.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    int64_t per_batch = batch_b == batch_a ? 0 : (b[i] - a[i]) / (batch_b - batch_a);
+    shape[i] = {a[i] - per_batch * batch_a, per_batch};
+  }
+  return shape;
+}
+
+/// The dimension that grows with the batch; nothing where none or several do.
+std::optional<size_t> batch_axis(const Shape& shape) {
+  std::optional<size_t> axis;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i].per_batch == 0) continue;
+    if (axis || shape[i].fixed != 0) return std::nullopt;
+    axis = i;
+  }
+  return axis;
+}
+
+int64_t product(at::IntArrayRef dims, size_t count) {
+  return std::accumulate(dims.begin(), dims.begin() + count, int64_t{1}, std::multiplies<>());
+}
+
+class Tracer {
+ public:
+  Tracer(Draft& draft, const LoadOptions& options, bool generalise, uint64_t seed)
+      : draft_(draft),
+        options_(options),
+        batch_a_(draft.base_batch),
+        generalise_(generalise),
+        batch_b_(generalise ? draft.base_batch + 2 : draft.base_batch),
+        seed_(seed) {}
+
+  void run() {
+    count_uses();
+    for (const OnnxValue& input : draft_.inputs) feed(input);
+    std::vector<DraftNode> nodes = std::move(draft_.nodes);
+    draft_.nodes.clear();
+    for (DraftNode& node : nodes) visit(node.spec);
+    for (const OnnxValue& output : draft_.outputs) check_output(output.name);
+  }
+
+ private:
+  struct Pair {
+    Tensor a, b;
+  };
+
+  bool is_constant(const std::string& name) const { return draft_.constants.count(name) > 0; }
+  const TracedValue& traced(const std::string& name) const { return draft_.traced.at(name); }
+
+  void count_uses() {
+    for (const DraftNode& node : draft_.nodes)
+      for (const std::string& input : node.spec.inputs) ++uses_[input];
+    for (const OnnxValue& output : draft_.outputs) ++uses_[output.name];
+  }
+
+  void release(const NodeSpec& spec) {
+    for (const std::string& input : spec.inputs)
+      if (--uses_[input] == 0) live_.erase(input);
+  }
+
+  Tensor random(const std::vector<int64_t>& size, at::ScalarType type) {
+    auto generator = at::detail::createCPUGenerator(seed_++);
+    if (at::isFloatingType(type)) return at::randn(size, generator, at::TensorOptions(at::kFloat)).to(type);
+    return at::randint(0, type == at::kBool ? 2 : 256, size, generator, at::TensorOptions(at::kLong)).to(type);
+  }
+
+  void feed(const OnnxValue& input) {
+    std::vector<int64_t> size;
+    for (const OnnxDim& dim : input.shape) size.push_back(dim.value);
+    Tensor a = random(size, input.type), b = a;
+    if (generalise_ && !size.empty()) {
+      // The samples of the small batch sit in the middle of the large one: mixing shows on either side.
+      std::vector<int64_t> one = size;
+      one[0] = 1;
+      b = at::cat({random(one, input.type), a, random(one, input.type)}, 0);
+    }
+    store(input.name, {a.to(draft_.device), b.to(draft_.device)}, /*depends_on_input=*/true);
+  }
+
+  void store(const std::string& name, Pair pair, bool depends_on_input) {
+    draft_.traced[name] = {pair.a.scalar_type(), shape_between(pair.a.sizes(), pair.b.sizes(), batch_a_, batch_b_),
+                           depends_on_input};
+    if (uses_[name] > 0) live_[name] = std::move(pair);
+  }
+
+  void store_constant(const std::string& name, const Tensor& value) {
+    draft_.constants[name] = value;
+    draft_.traced[name] = {value.scalar_type(), shape_between(value.sizes(), value.sizes(), 1, 1), false};
+  }
+
+  Tensors gather(const NodeSpec& spec, Tensor Pair::* side) const {
+    Tensors in;
+    for (const std::string& name : spec.inputs) {
+      if (name.empty())
+        in.emplace_back();
+      else if (const Tensor* constant = draft_.constant(name))
+        in.push_back(*constant);
+      else
+        in.push_back(live_.at(name).*side);
+    }
+    return in;
+  }
+
+  Tensors forward(const NodeSpec& spec, const Operator& op, Tensor Pair::* side, int64_t batch) const {
+    RunContext context;
+    context.batch = batch;
+    try {
+      return op.forward(gather(spec, side), context);
+    } catch (const Error&) {
+      throw;
+    } catch (const c10::Error& e) {
+      throw ModelError(node_title(spec) + " cannot be computed: " + e.what_without_backtrace() +
+                       ". The file's shapes do not fit together: check the input size (--input-size) or re-export.");
+    }
+  }
+
+  void visit(const NodeSpec& original) {
+    NodeSpec spec = original;
+    bool foldable = true, depends_on_input = false;
+    for (const std::string& name : spec.inputs) {
+      if (name.empty() || is_constant(name)) continue;
+      foldable = false;
+      depends_on_input |= traced(name).depends_on_input;
+    }
+    // A shape is known without the data.
+    if (spec.op_type == "Shape" || spec.op_type == "Size") depends_on_input = false;
+
+    std::shared_ptr<const Operator> op = make_draft_operator(spec, draft_);
+    Tensors a = forward(spec, *op, &Pair::a, batch_a_), b = a;
+    if (foldable && fold(spec, a)) return release(original);
+    if (!foldable && generalise_) {
+      generalise(spec, a);
+      try {
+        op = make_draft_operator(spec, draft_);
+        b = forward(spec, *op, &Pair::b, batch_b_);
+      } catch (const Error& e) {
+        throw BatchFailure{e.what()};
+      }
+    }
+    bool all_replaced = true;
+    for (size_t i = 0; i < spec.outputs.size(); ++i) {
+      if (spec.outputs[i].empty() || i >= a.size()) continue;
+      if (!depends_on_input && !foldable && replace_by_shape(spec.outputs[i], a[i], b[i])) continue;
+      all_replaced = false;
+      if (a[i].dim() != b[i].dim()) throw BatchFailure{node_title(spec) + " gives another rank at another batch"};
+      store(spec.outputs[i], {a[i], b[i]}, depends_on_input);
+      if (generalise_ && depends_on_input) compare(spec, spec.outputs[i], a[i], b[i]);
+    }
+    if (!all_replaced) draft_.nodes.push_back({spec, op});
+    release(original);
+  }
+
+  /// Keeps the outputs as constants, unless they are large and replace something small.
+  bool fold(const NodeSpec& spec, const Tensors& outputs) {
+    int64_t before = 0, after = 0;
+    for (const std::string& name : spec.inputs)
+      if (const Tensor* constant = draft_.constant(name)) before += constant->nbytes();
+    for (const Tensor& output : outputs) after += output.defined() ? output.nbytes() : 0;
+    if (after > (options_.fold_limit_mb << 20) && after > before) return false;
+    for (size_t i = 0; i < spec.outputs.size() && i < outputs.size(); ++i)
+      if (!spec.outputs[i].empty()) store_constant(spec.outputs[i], outputs[i]);
+    ++draft_.folded_nodes;
+    return true;
+  }
+
+  /// A value that depends on shapes only: a constant, or integers that are affine in the batch.
+  bool replace_by_shape(const std::string& name, const Tensor& a, const Tensor& b) {
+    if (a.sizes() == b.sizes() && at::equal(a, b)) {
+      store_constant(name, a);
+      ++draft_.folded_nodes;
+      return true;
+    }
+    if (a.sizes() != b.sizes() || a.dim() > 1 || !at::isIntegralType(a.scalar_type(), false)) return false;
+    Ints first = to_ints(a), second = to_ints(b), fixed, per_batch;
+    for (size_t i = 0; i < first.size(); ++i) {
+      int64_t step = (second[i] - first[i]) / (batch_b_ - batch_a_);
+      if (step * (batch_b_ - batch_a_) != second[i] - first[i]) return false;
+      per_batch.push_back(step);
+      fixed.push_back(first[i] - step * batch_a_);
+    }
+    add_batch_shape(name, fixed, per_batch, a.dim() == 0);
+    live_[name] = {a, b};
+    return true;
+  }
+
+  void add_batch_shape(const std::string& name, const Ints& fixed, const Ints& per_batch, bool scalar) {
+    NodeSpec spec;
+    spec.op_type = "BatchShape";
+    spec.outputs = {name};
+    draft_.nodes.push_back({spec, std::make_shared<BatchShape>(fixed, per_batch, scalar)});
+    Shape shape;
+    if (!scalar) shape.push_back({static_cast<int64_t>(fixed.size()), 0});
+    draft_.traced[name] = {at::kLong, shape, false};
+  }
+
+  /// A fresh BatchShape for the sizes that `target` has on the small batch, with `axis` scaled.
+  std::string batch_shape(const std::string& base, Ints target, size_t axis) {
+    Ints per_batch(target.size(), 0);
+    per_batch[axis] = target[axis] / batch_a_;
+    Ints fixed = target;
+    fixed[axis] = 0;
+    std::string name = base + "/batch_shape";
+    for (int i = 2; draft_.traced.count(name); ++i) name = base + "/batch_shape_" + std::to_string(i);
+    add_batch_shape(name, fixed, per_batch, false);
+    Ints at_b = fixed;
+    at_b[axis] = per_batch[axis] * batch_b_;
+    live_[name] = {at::tensor(target), at::tensor(at_b)};
+    draft_.generalised = true;
+    return name;
+  }
+
+  std::optional<size_t> batch_axis_of(const std::string& name) const {
+    if (name.empty() || is_constant(name)) return std::nullopt;
+    return batch_axis(traced(name).shape);
+  }
+
+  /// Makes constant shapes of this node follow the batch. `a`: its outputs on the small batch.
+  void generalise(NodeSpec& spec, const Tensors& a) {
+    if (spec.op_type == "Reshape")
+      generalise_reshape(spec, a[0].sizes());
+    else if (spec.op_type == "Expand")
+      generalise_target(spec, 1, a[0].sizes());
+    else if (spec.op_type == "Resize" && spec.inputs.size() > 3)
+      generalise_target(spec, 3, a[0].sizes());
+    else if (spec.op_type == "Concat")
+      generalise_concat(spec);
+  }
+
+  // In row-major order the batch stays the outermost factor of the dimension that starts where as many
+  // elements lie before it as before.
+  void generalise_reshape(NodeSpec& spec, at::IntArrayRef out) {
+    auto axis = batch_axis_of(spec.inputs[0]);
+    if (!axis || !is_constant(spec.inputs[1])) return;
+    int64_t before = product(live_.at(spec.inputs[0]).a.sizes(), *axis);
+    for (size_t j = 0; j < out.size(); ++j) {
+      if (product(out, j) != before || out[j] % batch_a_ != 0) continue;
+      spec.inputs[1] = batch_shape(spec.outputs[0], out.vec(), j);
+      return;
+    }
+  }
+
+  // Expand and Resize align shapes at the last dimension.
+  void generalise_target(NodeSpec& spec, size_t input, at::IntArrayRef out) {
+    auto axis = batch_axis_of(spec.inputs[0]);
+    const std::string& target = spec.inputs[input];
+    if (!axis || target.empty() || !is_constant(target)) return;
+    if (spec.op_type == "Resize" && spec.attributes.has("axes")) return;
+    size_t aligned = *axis + out.size() - live_.at(spec.inputs[0]).a.dim();
+    if (out[aligned] % batch_a_ == 0) spec.inputs[input] = batch_shape(spec.outputs[0], out.vec(), aligned);
+  }
+
+  void generalise_concat(NodeSpec& spec) {
+    std::optional<size_t> axis;
+    for (const std::string& name : spec.inputs)
+      if (auto found = batch_axis_of(name)) axis = found;
+    if (!axis) return;
+    for (std::string& name : spec.inputs) {
+      if (batch_axis_of(name)) continue;
+      Tensor value = is_constant(name) ? draft_.constants.at(name) : live_.at(name).a;
+      if (value.dim() <= static_cast<int64_t>(*axis) || value.size(*axis) != 1 ||
+          normalize_axis(spec.attributes.require_int("axis"), value.dim()) == static_cast<int64_t>(*axis))
+        continue;
+      name = expand_to_batch(name, value, *axis);
+    }
+  }
+
+  std::string expand_to_batch(const std::string& name, const Tensor& value, size_t axis) {
+    Ints sizes = value.sizes().vec();
+    sizes[axis] = batch_a_;
+    NodeSpec expand;
+    expand.op_type = "Expand";
+    expand.outputs = {name + "/batch"};
+    expand.inputs = {name, batch_shape(expand.outputs[0], sizes, axis)};
+    if (draft_.traced.count(expand.outputs[0])) return expand.outputs[0];
+    uses_[expand.outputs[0]] = 1 << 20;  // may serve several Concats; small
+    auto op = make_draft_operator(expand, draft_);
+    Tensors a = forward(expand, *op, &Pair::a, batch_a_), b = forward(expand, *op, &Pair::b, batch_b_);
+    draft_.nodes.push_back({expand, op});
+    store(expand.outputs[0], {a[0], b[0]}, false);
+    return expand.outputs[0];
+  }
+
+  /// The samples of the small batch, inside the large one, must come out the same.
+  void compare(const NodeSpec& spec, const std::string& name, const Tensor& a, const Tensor& b) {
+    auto axis = batch_axis(traced(name).shape);
+    if (!axis) return;
+    int64_t per_sample = traced(name).shape[*axis].per_batch;
+    Tensor same = b.narrow(*axis, per_sample, a.size(*axis));
+    if (!at::isFloatingType(a.scalar_type()) || a.numel() == 0) return;
+    double scale = a.abs().max().item<double>();
+    double difference = a.sub(same).abs().max().item<double>();
+    if (difference > kBatchTolerance * scale)
+      throw BatchFailure{"samples of a batch influence each other at " + node_title(spec) + ", value '" + name + "'"};
+  }
+
+  void check_output(const std::string& name) {
+    if (!generalise_ || is_constant(name)) return;
+    auto axis = batch_axis_of(name);
+    if (!axis || *axis != 0)
+      throw BatchFailure{"output '" + name + "' has shape " + to_string(traced(name).shape) +
+                         ": its first dimension does not follow the batch"};
+  }
+
+  Draft& draft_;
+  const LoadOptions& options_;
+  int64_t batch_a_;
+  bool generalise_;
+  int64_t batch_b_;
+  uint64_t seed_;
+  std::unordered_map<std::string, int> uses_;
+  std::unordered_map<std::string, Pair> live_;
+};
+
+}  // namespace
+
+void trace(Draft& draft, const LoadOptions& options) {
+  at::NoGradGuard no_grad;
+  const Draft original = draft;
+  std::string reason;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    draft = original;
+    try {
+      Tracer(draft, options, /*generalise=*/true, /*seed=*/1000 * attempt).run();
+      draft.batch = {true, draft.generalised ? "exported with batch " + std::to_string(draft.base_batch) +
+                                                   "; shapes were generalised to any batch and checked"
+                                             : "every shape follows the batch"};
+      return;
+    } catch (const BatchFailure& failure) {
+      reason = failure.reason;
+    }
+  }
+  draft = original;
+  Tracer(draft, options, /*generalise=*/false, /*seed=*/0).run();
+  draft.batch = {false, reason + "; runs are looped over groups of " + std::to_string(draft.base_batch) + " sample(s)"};
+}
+
+}  // namespace vitrail

@@ -1,0 +1,255 @@
+#include "vitrail/model.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/log.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/topk.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "model/probe.h"
+#include "model/record.h"
+#include "ops/text.h"
+#include "vitrail/error.h"
+
+namespace vitrail {
+namespace {
+
+constexpr std::array<const char*, 4> kPresets = {"imagenet", "half", "unit", "raw"};
+
+bool is_preset(const std::string& name) { return std::find(kPresets.begin(), kPresets.end(), name) != kPresets.end(); }
+
+std::string shape_of(const ValueInfo& value) {
+  return "'" + value.name + "' " + value.type + " " + to_string(value.shape);
+}
+
+/// What the input's own shape says about layout and size.
+struct InputGuess {
+  Layout layout;
+  int64_t height, width, channels;
+};
+
+InputGuess guess_input(const ValueInfo& input) {
+  const Shape& shape = input.shape;
+  auto size = [&](size_t i) { return shape[i].fixed; };
+  auto is_channels = [](int64_t n) { return n == 1 || n == 3; };
+  if (shape.size() == 4 && is_channels(size(1))) return {Layout::nchw, size(2), size(3), size(1)};
+  if (shape.size() == 4 && is_channels(size(3))) return {Layout::nhwc, size(1), size(2), size(3)};
+  if (shape.size() == 2 || shape.size() == 3) {
+    int64_t values = 1;
+    for (size_t i = 1; i < shape.size(); ++i) values *= size(i);
+    for (int64_t channels : {1, 3}) {
+      const int64_t side = std::llround(std::sqrt(static_cast<double>(values) / channels));
+      if (side > 1 && side * side * channels == values) return {Layout::flat, side, side, channels};
+    }
+  }
+  throw ModelError("the input " + shape_of(input) +
+                   " is not an image that vitrail knows; expected [N,C,H,W], [N,H,W,C] or a flat "
+                   "row of a square image, with 1 or 3 channels.");
+}
+
+/// The record's shape must be the input's.
+void check_fits(const Preprocess& preprocess, const ValueInfo& input, const std::string& source) {
+  const Shape& shape = input.shape;
+  auto fixed = [&](size_t i) { return shape[i].fixed; };
+  bool fits = false;
+  const int64_t c = preprocess.channels(), h = preprocess.height, w = preprocess.width;
+  switch (preprocess.layout) {
+    case Layout::nchw:
+      fits = shape.size() == 4 && fixed(1) == c && fixed(2) == h && fixed(3) == w;
+      break;
+    case Layout::nhwc:
+      fits = shape.size() == 4 && fixed(1) == h && fixed(2) == w && fixed(3) == c;
+      break;
+    case Layout::flat: {
+      int64_t values = 1;
+      for (size_t i = 1; i < shape.size(); ++i) values *= fixed(i);
+      fits = shape.size() >= 2 && values == c * h * w;
+      break;
+    }
+  }
+  if (fits) return;
+  const std::array<const char*, 3> names = {"NCHW", "NHWC", "flat"};
+  throw ModelError("the preprocessing (" + source + ") makes " + names[static_cast<int>(preprocess.layout)] +
+                   " inputs of " + std::to_string(c) + " channels, " + std::to_string(h) + "x" + std::to_string(w) +
+                   ", but the model's input is " + shape_of(input) +
+                   ". Correct the record, or choose another with --preprocess.");
+}
+
+/// The value before a trailing Softmax, or the output itself.
+std::string find_logits(const Graph& graph, const std::string& output) {
+  for (const NodeInfo& node : graph.nodes())
+    if (node.op == "Softmax" && std::find(node.outputs.begin(), node.outputs.end(), output) != node.outputs.end())
+      return node.inputs[0];
+  return output;
+}
+
+ModelRecord record_from_metadata(const std::map<std::string, std::string>& metadata) {
+  ModelRecord record;
+  if (auto it = metadata.find("vitrail.preprocess"); it != metadata.end()) {
+    record.preprocess = Preprocess::from_json(it->second, "ONNX metadata vitrail.preprocess");
+    record.source = "ONNX metadata";
+  }
+  if (auto it = metadata.find("vitrail.labels"); it != metadata.end()) record.labels = split_labels(it->second);
+  return record;
+}
+
+}  // namespace
+
+Model Model::load(const std::filesystem::path& path, const ModelOptions& options) {
+  Model model;
+  std::optional<ModelRecord> given, sidecar = read_sidecar(path);
+  if (!options.preprocess.empty() && !is_preset(options.preprocess)) {
+    if (!std::filesystem::exists(options.preprocess))
+      throw UsageError("'" + options.preprocess + "' is neither a preset nor a file. " +
+                       did_you_mean(options.preprocess, {kPresets.begin(), kPresets.end()}));
+    given = read_record(options.preprocess);
+  }
+
+  LoadOptions load = options.graph;
+  for (const auto* record : {&given, &sidecar})
+    if (*record && (*record)->preprocess && load.default_input_size.empty())
+      load.default_input_size = {(*record)->preprocess->height, (*record)->preprocess->width};
+  model.graph_ = std::make_shared<Graph>(Graph::load(path, load));
+  const Graph& graph = *model.graph_;
+
+  if (graph.inputs().size() != 1) {
+    std::string list;
+    for (const ValueInfo& input : graph.inputs()) list += "\n  " + shape_of(input);
+    throw ModelError(path.string() + " has " + std::to_string(graph.inputs().size()) +
+                     " inputs; vitrail explains models with one image input." + list);
+  }
+  const ValueInfo& input = graph.inputs()[0];
+  if (!input.type.starts_with("float") && input.type != "uint8" && input.type != "int32" && input.type != "int64")
+    throw ModelError("the input " + shape_of(input) +
+                     " cannot take an image; expected floating-point or integer pixels.");
+  model.input_value_ = input.name;
+
+  std::string output = options.output;
+  if (output.empty() && graph.outputs().size() == 1) output = graph.outputs()[0].name;
+  std::vector<std::string> names;
+  for (const ValueInfo& value : graph.outputs()) names.push_back(value.name);
+  if (output.empty() || std::find(names.begin(), names.end(), output) == names.end()) {
+    std::string list;
+    for (const ValueInfo& value : graph.outputs()) list += "\n  " + shape_of(value);
+    throw UsageError(
+        (output.empty() ? path.string() + " has several outputs" : "the model has no output '" + output + "'") +
+        "; choose one with --output NAME:" + list);
+  }
+  model.logits_value_ = find_logits(graph, output);
+
+  // Preprocessing: the caller's word, the file's metadata, the sidecar, a guess.
+  const ModelRecord embedded = record_from_metadata(graph.metadata());
+  if (is_preset(options.preprocess)) {
+    const InputGuess guess = guess_input(input);
+    model.preprocess_ = Preprocess::preset(options.preprocess, guess.height, guess.width, guess.channels, guess.layout);
+    model.preprocess_source_ = "preset " + options.preprocess;
+  } else if (given && given->preprocess) {
+    model.preprocess_ = *given->preprocess;
+    model.preprocess_source_ = given->source;
+  } else if (embedded.preprocess) {
+    model.preprocess_ = *embedded.preprocess;
+    model.preprocess_source_ = embedded.source;
+  } else if (sidecar && sidecar->preprocess) {
+    model.preprocess_ = *sidecar->preprocess;
+    model.preprocess_source_ = sidecar->source;
+  } else {
+    const InputGuess guess = guess_input(input);
+    const std::string preset = guess.channels == 3 && guess.height >= 64 ? "imagenet" : "unit";
+    model.preprocess_ = Preprocess::preset(preset, guess.height, guess.width, guess.channels, guess.layout);
+    model.preprocess_source_ = "guess: preset " + preset;
+    model.warnings_.push_back("no preprocessing was given (no sidecar JSON, no ONNX metadata): guessed the preset '" +
+                              preset + "'. A wrong guess gives wrong answers: check it with --preprocess.");
+  }
+  check_fits(model.preprocess_, input, model.preprocess_source_);
+
+  std::string kind;
+  for (const auto* record : {&given, &sidecar}) {
+    if (!*record) continue;
+    if (model.labels_.empty()) model.labels_ = (*record)->labels;
+    if (kind.empty()) kind = (*record)->output_kind;
+  }
+  if (model.labels_.empty()) model.labels_ = embedded.labels;
+  if (kind == "probabilities" && model.logits_value_ == output) {
+    model.log_probabilities_ = true;
+    model.warnings_.push_back(
+        "the model gives probabilities and holds no logits: their logarithm stands in for the logits.");
+  }
+  const Shape logits = graph.value(model.logits_value_).shape;
+  if (!model.labels_.empty() && logits.size() == 2 && model.classes() != static_cast<int64_t>(model.labels_.size())) {
+    const bool background = model.classes() == static_cast<int64_t>(model.labels_.size()) + 1;
+    model.warnings_.push_back(std::to_string(model.labels_.size()) + " labels for " + std::to_string(model.classes()) +
+                              " classes" + (background ? " (a background class in front?)" : "") +
+                              ": labels are not used.");
+    model.labels_.clear();
+  }
+  return model;
+}
+
+int64_t Model::classes() const {
+  const ValueInfo value = graph_->value(logits_value_);
+  int64_t classes = 1, larger = 0;
+  for (size_t i = 1; i < value.shape.size(); ++i) {
+    classes *= value.shape[i].fixed;
+    larger += value.shape[i].fixed > 1;
+  }
+  if (value.shape.size() < 2 || larger > 1)
+    throw ModelError("the output " + shape_of(value) +
+                     " is not a row of class scores [N,K]; choose another with --output NAME.");
+  return classes;
+}
+
+PreparedImage Model::prepare(const Image& image) const { return vitrail::prepare(image, preprocess_); }
+
+Tensor Model::to_layout(const Tensor& inputs) const {
+  const Shape& shape = graph_->inputs()[0].shape;
+  Tensor x = preprocess_.layout == Layout::nhwc ? inputs.permute({0, 2, 3, 1}) : inputs;
+  if (preprocess_.layout == Layout::flat) {
+    std::vector<int64_t> sizes = {inputs.size(0)};
+    for (size_t i = 1; i < shape.size(); ++i) sizes.push_back(shape[i].fixed);
+    x = inputs.reshape(sizes);
+  }
+  return x.contiguous();
+}
+
+Tensor Model::logits(const Tensor& inputs, const RunOptions& options) const {
+  return logits_from(inputs, input_value_, to_layout(inputs), options);
+}
+
+Tensor Model::logits_from(const Tensor& inputs, const std::string& layer, const Tensor& value,
+                          const RunOptions& options) const {
+  const int64_t width = classes();
+  Feeds feeds = {{graph_->resolve(layer), value}};
+  if (feeds[0].first != input_value_) feeds.emplace_back(input_value_, to_layout(inputs));
+  Tensor out = graph_->run(feeds, {logits_value_}, options)[0];
+  out = out.reshape({inputs.size(0), width}).cpu();
+  // Probabilities below the smallest normal float carry no information that a logit could.
+  return log_probabilities_ ? at::log(out.clamp_min(1e-38)) : out;
+}
+
+std::vector<std::vector<Prediction>> Model::predict(const Tensor& inputs, int64_t top) const {
+  at::NoGradGuard no_grad;
+  const Tensor scores = logits(inputs);
+  const Tensor probabilities = at::softmax(scores, 1);
+  const int64_t count = std::min(top, scores.size(1));
+  std::vector<std::vector<Prediction>> result;
+  for (int64_t n = 0; n < scores.size(0); ++n) {
+    const Tensor best = std::get<1>(at::topk(scores[n], count));
+    std::vector<Prediction> predictions;
+    for (int64_t rank = 0; rank < count; ++rank) {
+      const int64_t index = best[rank].item<int64_t>();
+      predictions.push_back({index, labels_.empty() ? "" : labels_[index], scores[n][index].item<double>(),
+                             probabilities[n][index].item<double>()});
+    }
+    result.push_back(std::move(predictions));
+  }
+  return result;
+}
+
+std::unique_ptr<Probe> Model::probe(std::vector<Target> targets, const RunOptions& options) const {
+  return std::make_unique<ModelProbe>(*this, std::move(targets), options);
+}
+
+}  // namespace vitrail

@@ -1,0 +1,64 @@
+#include "model/probe.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include "model/layout.h"
+#include "vitrail/error.h"
+
+namespace vitrail {
+namespace {
+
+SpatialLayer spatial_layer(const Model& model, const std::string& name) {
+  const std::string value = model.graph().resolve(name);
+  std::string known;
+  for (const SpatialLayer& candidate : find_spatial_layers(model.graph(), model.input_value(), model.logits_value())) {
+    if (candidate.layer.value == value) return candidate;
+    if (known.size() < 200) known += (known.empty() ? "" : ", ") + candidate.layer.name;
+  }
+  const ValueInfo info = model.graph().value(value);
+  throw UsageError("the layer '" + name + "' has shape " + to_string(info.shape) +
+                   " and keeps no positions of the photo, or does not lead to the output. Layers that do: " +
+                   (known.empty() ? "none" : known) + ".");
+}
+
+}  // namespace
+
+Tensor ModelProbe::score(const Tensor& inputs) const {
+  return target_scores(model_.logits(inputs, options_), targets_);
+}
+
+Tensor ModelProbe::differentiable_score(const Tensor& inputs) const { return score(inputs); }
+
+Tensor ModelProbe::pixel(double value, int64_t) const { return pixel_in_input_space(value, model_.preprocess()); }
+
+std::vector<std::string> ModelProbe::gradient_warnings() const {
+  return model_.graph().non_differentiable(model_.input_value(), model_.logits_value());
+}
+
+std::vector<LayerInfo> ModelProbe::spatial_layers() const {
+  std::vector<LayerInfo> layers;
+  for (const SpatialLayer& found : find_spatial_layers(model_.graph(), model_.input_value(), model_.logits_value()))
+    layers.push_back(found.layer);
+  return layers;
+}
+
+Tensor ModelProbe::activation(const Tensor& inputs, const std::string& layer) const {
+  const SpatialLayer found = spatial_layer(model_, layer);
+  Tensor value =
+      model_.graph().run({{model_.input_value(), model_.to_layout(inputs)}}, {found.layer.value}, options_)[0];
+  return to_planes(value, found.layout).cpu();
+}
+
+Tensor ModelProbe::score_from(const Tensor& inputs, const std::string& layer, const Tensor& activation) const {
+  const SpatialLayer found = spatial_layer(model_, layer);
+  Tensor original;
+  if (found.layout.extra_tokens > 0) {
+    at::NoGradGuard no_grad;
+    original =
+        model_.graph().run({{model_.input_value(), model_.to_layout(inputs)}}, {found.layer.value}, options_)[0].cpu();
+  }
+  Tensor value = from_planes(activation, found.layout, original);
+  return target_scores(model_.logits_from(inputs, found.layer.value, value, options_), targets_);
+}
+
+}  // namespace vitrail

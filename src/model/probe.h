@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+
+#include "vitrail/model.h"
+
+namespace vitrail {
+
+/// A graph read through one set of targets: the Scorer, DifferentiableScorer and Probe of a Model.
+class ModelProbe : public Probe {
+ public:
+  ModelProbe(const Model& model, std::vector<Target> targets, const RunOptions& options)
+      : model_(model), targets_(std::move(targets)), options_(options) {}
+
+  Tensor score(const Tensor& inputs) const override;
+  Tensor differentiable_score(const Tensor& inputs) const override;
+  std::vector<Target> targets() const override { return targets_; }
+  Tensor pixel(double value, int64_t channels) const override;
+  std::vector<std::string> gradient_warnings() const override;
+  std::vector<LayerInfo> spatial_layers() const override;
+  Tensor activation(const Tensor& inputs, const std::string& layer) const override;
+  Tensor score_from(const Tensor& inputs, const std::string& layer, const Tensor& activation) const override;
+
+ private:
+  Model model_;  ///< shares the graph
+  std::vector<Target> targets_;
+  RunOptions options_;
+};
+
+}  // namespace vitrail
