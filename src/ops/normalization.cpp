@@ -1,0 +1,182 @@
+// BatchNormalization, LayerNormalization, InstanceNormalization and GroupNormalization:
+//
+//   y = (x - mean) / sqrt(var + epsilon) * scale + bias
+//
+// that differ in the axes over which mean and (population) variance are taken. ATen's kernels keep
+// their statistics in float32 for half-precision data and in the data's own type otherwise, which is
+// what stash_type asks for (and more, for float64).
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/group_norm.h>
+#include <ATen/ops/layer_norm.h>
+#include <vitrail/error.h>
+
+#include <cstdio>
+
+#include "ops/arguments.h"
+#include "ops/registry.h"
+
+namespace vitrail {
+namespace {
+
+std::string describe_epsilon(double epsilon) {
+  char text[32];
+  std::snprintf(text, sizeof text, "epsilon=%.3g", epsilon);
+  return text;
+}
+
+void require_length(const Tensor& parameter, int64_t channels, const std::string& what) {
+  if (parameter.dim() == 1 && parameter.size(0) == channels) return;
+  throw ModelError(what + " has " + std::to_string(parameter.numel()) + " values; expected one for each of the " +
+                   std::to_string(channels) + " channels");
+}
+
+/// [C] placed to broadcast against [N,C,...].
+Tensor per_channel(const Tensor& v, const Tensor& x) {
+  Ints shape(static_cast<size_t>(x.dim()), 1);
+  shape.at(1) = -1;
+  return v.reshape(shape);
+}
+
+/// With the stored statistics; with those of the batch where training_mode is set, which then also
+/// gives the stored ones moved towards them by 1 - momentum. Stored statistics get no gradient.
+class BatchNormalization : public Operator {
+ public:
+  explicit BatchNormalization(const OperatorSpec& spec)
+      : epsilon_(spec.attributes().get_float("epsilon", 1e-5)),
+        momentum_(spec.attributes().get_float("momentum", 0.9)),
+        training_(spec.attributes().get_int("training_mode", 0) != 0) {}
+
+  std::string_view name() const override { return "BatchNormalization"; }
+  std::string describe() const override { return describe_epsilon(epsilon_) + (training_ ? " training_mode" : ""); }
+
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const Tensor& x = in[0];
+    if (x.dim() < 2)
+      throw ModelError("BatchNormalization got an input of rank " + std::to_string(x.dim()) + "; expected [N,C,...]");
+    for (size_t i = 1; i < 5; ++i)
+      require_length(in[i], x.size(1), "input " + std::to_string(i) + " of BatchNormalization");
+    const auto like_x = [&](size_t i) { return in[i].to(x.scalar_type()); };
+    if (!training_) {
+      return {at::batch_norm(x, like_x(1), like_x(2), like_x(3), like_x(4), /*training=*/false, /*momentum=*/0,
+                             epsilon_, /*cudnn_enabled=*/false)};
+    }
+    Ints axes{0};
+    for (int64_t axis = 2; axis < x.dim(); ++axis) axes.push_back(axis);
+    const Tensor mean = x.mean(axes), var = x.var(axes, /*unbiased=*/false);
+    const Tensor y =
+        (x - per_channel(mean, x)) * per_channel((var + epsilon_).rsqrt() * like_x(1), x) + per_channel(like_x(2), x);
+    const auto moved = [&](const Tensor& stored, const Tensor& batch) {
+      return stored * momentum_ + batch.to(stored.scalar_type()) * (1 - momentum_);
+    };
+    return {y, moved(in[3], mean), moved(in[4], var)};
+  }
+
+ private:
+  double epsilon_, momentum_;
+  bool training_;
+};
+
+/// Over the axes from `axis` to the last. Optional outputs: the mean and 1 / sqrt(var + epsilon).
+class LayerNormalization : public Operator {
+ public:
+  explicit LayerNormalization(const OperatorSpec& spec)
+      : axis_(spec.attributes().get_int("axis", -1)),
+        epsilon_(spec.attributes().get_float("epsilon", 1e-5)),
+        outputs_(spec.outputs()) {}
+
+  std::string_view name() const override { return "LayerNormalization"; }
+  std::string describe() const override { return "axis=" + std::to_string(axis_) + " " + describe_epsilon(epsilon_); }
+
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const Tensor &x = in[0], &scale = in[1];
+    const Tensor bias = in.size() > 2 ? in[2] : Tensor();
+    const auto shape = x.sizes().slice(normalize_axis(axis_, x.dim()));
+    Tensors out;
+    if (scale.sizes() == shape && (!bias.defined() || bias.sizes() == shape)) {
+      out.push_back(at::layer_norm(x, shape, scale, bias, epsilon_));
+    } else {  // any scale that broadcasts to x
+      const Tensor y = at::layer_norm(x, shape, {}, {}, epsilon_) * scale;
+      out.push_back(bias.defined() ? y + bias : y);
+    }
+    if (outputs_ > 1) {
+      Ints axes;
+      for (int64_t axis = normalize_axis(axis_, x.dim()); axis < x.dim(); ++axis) axes.push_back(axis);
+      const Tensor stashed = x.element_size() < 4 ? x.to(at::kFloat) : x;
+      out.push_back(stashed.mean(axes, /*keepdim=*/true));
+      out.push_back((stashed.var(axes, /*unbiased=*/false, /*keepdim=*/true) + epsilon_).rsqrt());
+      out.resize(outputs_);
+    }
+    return out;
+  }
+
+ private:
+  int64_t axis_;
+  double epsilon_;
+  size_t outputs_;
+};
+
+/// Over each group of channels and all positions; one group a channel is InstanceNormalization.
+class GroupNormalization : public Operator {
+ public:
+  explicit GroupNormalization(const OperatorSpec& spec)
+      : GroupNormalization(spec, spec.attributes().require_int("num_groups")) {
+    if (groups_ < 1) throw ModelError("num_groups is " + std::to_string(groups_) + "; expected a number from 1 up");
+  }
+
+  std::string_view name() const override { return "GroupNormalization"; }
+  std::string describe() const override {
+    return "groups=" + std::to_string(groups_) + " " + describe_epsilon(epsilon_);
+  }
+
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const Tensor& x = in[0];
+    const std::string op(name());
+    if (x.dim() < 2) throw ModelError(op + " got an input of rank " + std::to_string(x.dim()) + "; expected [N,C,...]");
+    const int64_t channels = x.size(1), groups = groups_ == 0 ? channels : groups_;
+    if (channels % groups != 0) {
+      throw ModelError(op + " cannot divide " + std::to_string(channels) + " channels into " + std::to_string(groups) +
+                       " groups");
+    }
+    return {at::group_norm(x, groups, parameter(in[1], channels, groups), parameter(in[2], channels, groups), epsilon_,
+                           /*cudnn_enabled=*/false)};
+  }
+
+ protected:
+  /// `groups` 0: as many as there are channels.
+  GroupNormalization(const OperatorSpec& spec, int64_t groups)
+      : groups_(groups), epsilon_(spec.attributes().get_float("epsilon", 1e-5)) {}
+
+  double epsilon() const { return epsilon_; }
+
+ private:
+  /// One value a channel; before opset 21 there was one a group.
+  Tensor parameter(const Tensor& v, int64_t channels, int64_t groups) const {
+    const Tensor wide = v.numel() == groups && groups != channels ? v.repeat_interleave(channels / groups) : v;
+    require_length(wide, channels, "scale or bias of " + std::string(name()));
+    return wide;
+  }
+
+  int64_t groups_;
+  double epsilon_;
+};
+
+class InstanceNormalization : public GroupNormalization {
+ public:
+  explicit InstanceNormalization(const OperatorSpec& spec) : GroupNormalization(spec, 0) {}
+  std::string_view name() const override { return "InstanceNormalization"; }
+  std::string describe() const override { return describe_epsilon(epsilon()); }
+};
+
+}  // namespace
+
+void register_normalization(OperatorRegistry& registry) {
+  registry.add("BatchNormalization", make_operator<BatchNormalization>);
+  registry.add("LayerNormalization", make_operator<LayerNormalization>);
+  registry.add("InstanceNormalization", make_operator<InstanceNormalization>);
+  registry.add("GroupNormalization", make_operator<GroupNormalization>);
+}
+
+}  // namespace vitrail

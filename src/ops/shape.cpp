@@ -1,0 +1,267 @@
+// Operators that only rearrange: Reshape, Flatten, Transpose, Squeeze, Unsqueeze, Expand, Tile,
+// DepthToSpace, SpaceToDepth. Results may be views of their input.
+
+#include <ATen/core/Tensor.h>
+#include <vitrail/error.h>
+
+#include <algorithm>
+
+#include "ops/arguments.h"
+#include "ops/describe.h"
+#include "ops/registry.h"
+
+namespace vitrail {
+namespace {
+
+/// The list, or ModelError where a required input is absent.
+Ints require(const IntsArgument& argument, const Tensors& in, const std::string& what) {
+  if (auto values = argument.get(in)) return *values;
+  throw ModelError(what + " is missing");
+}
+
+/// Axes counted from the front, sorted. Throws ModelError where one is named twice.
+Ints normalize_axes(Ints axes, int64_t rank) {
+  for (int64_t& axis : axes) axis = normalize_axis(axis, rank);
+  std::sort(axes.begin(), axes.end());
+  if (std::adjacent_find(axes.begin(), axes.end()) != axes.end()) {
+    throw ModelError("axes " + join(axes) + " name one axis twice");
+  }
+  return axes;
+}
+
+/// 0 keeps the input's size (unless allowzero), one -1 takes what is left.
+class Reshape : public Operator {
+ public:
+  explicit Reshape(const OperatorSpec& spec)
+      : shape_(spec, 1), allow_zero_(spec.attributes().get_int("allowzero", 0) != 0) {}
+
+  std::string_view name() const override { return "Reshape"; }
+  std::string describe() const override { return describe_constant("shape", shape_); }
+
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const Tensor& x = in[0];
+    const Ints wanted = require(shape_, in, "the shape of Reshape");
+    Ints shape = wanted;
+    int64_t known = 1, unknown = -1;
+    for (size_t i = 0; i < shape.size(); ++i) {
+      if (shape[i] == 0 && !allow_zero_ && static_cast<int64_t>(i) < x.dim())
+        shape[i] = x.size(static_cast<int64_t>(i));
+      if (shape[i] == -1 && unknown < 0) {
+        unknown = static_cast<int64_t>(i);
+      } else {
+        known *= shape[i];
+      }
+    }
+    if (unknown >= 0 && known != 0) shape[static_cast<size_t>(unknown)] = x.numel() / known;
+    const bool valid = std::all_of(shape.begin(), shape.end(), [](int64_t size) { return size >= 0; });
+    if (!valid || (unknown >= 0 ? known == 0 || x.numel() % known != 0 : known != x.numel())) {
+      throw ModelError("Reshape cannot turn " + shape_text(x) + " into [" + join(wanted) + "]");
+    }
+    return {x.reshape(shape)};
+  }
+
+ private:
+  IntsArgument shape_;
+  bool allow_zero_;
+};
+
+/// Two axes: what comes before `axis`, and the rest.
+class Flatten : public Operator {
+ public:
+  explicit Flatten(const OperatorSpec& spec) : axis_(spec.attributes().get_int("axis", 1)) {}
+  std::string_view name() const override { return "Flatten"; }
+  std::string describe() const override { return "axis=" + std::to_string(axis_); }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const Tensor& x = in[0];
+    const int64_t axis = axis_ == x.dim() ? axis_ : normalize_axis(axis_, x.dim());
+    int64_t rows = 1, columns = 1;
+    for (int64_t i = 0; i < x.dim(); ++i) (i < axis ? rows : columns) *= x.size(i);
+    return {x.reshape({rows, columns})};
+  }
+
+ private:
+  int64_t axis_;
+};
+
+class Transpose : public Operator {
+ public:
+  explicit Transpose(const OperatorSpec& spec) : order_(spec.attributes().get_ints("perm")) {}
+  std::string_view name() const override { return "Transpose"; }
+  std::string describe() const override { return order_.empty() ? "" : "perm=" + join(order_); }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    Ints order = order_;
+    if (order.empty()) {
+      for (int64_t axis = in[0].dim(); axis-- > 0;) order.push_back(axis);
+    }
+    Ints sorted(order);
+    std::sort(sorted.begin(), sorted.end());
+    bool valid = static_cast<int64_t>(sorted.size()) == in[0].dim();
+    for (size_t i = 0; valid && i < sorted.size(); ++i) valid = sorted[i] == static_cast<int64_t>(i);
+    if (!valid) throw ModelError("perm " + join(order) + " is no order of the axes of " + shape_text(in[0]));
+    return {in[0].permute(order)};
+  }
+
+ private:
+  Ints order_;
+};
+
+class Squeeze : public Operator {
+ public:
+  explicit Squeeze(const OperatorSpec& spec) : axes_(spec, 1) {}
+  std::string_view name() const override { return "Squeeze"; }
+  std::string describe() const override { return describe_constant("axes", axes_); }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const Tensor& x = in[0];
+    const auto given = axes_.get(in);
+    if (!given) return {x.squeeze()};
+    const Ints axes = normalize_axes(*given, x.dim());
+    for (int64_t axis : axes) {
+      if (x.size(axis) != 1) {
+        throw ModelError("Squeeze cannot remove axis " + std::to_string(axis) + " of " + shape_text(x) +
+                         ": its size is not 1");
+      }
+    }
+    return {x.squeeze(axes)};
+  }
+
+ private:
+  IntsArgument axes_;
+};
+
+/// The axes are counted in the result.
+class Unsqueeze : public Operator {
+ public:
+  explicit Unsqueeze(const OperatorSpec& spec) : axes_(spec, 1) {}
+  std::string_view name() const override { return "Unsqueeze"; }
+  std::string describe() const override { return describe_constant("axes", axes_); }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const Ints given = require(axes_, in, "the axes of Unsqueeze");
+    Tensor y = in[0];
+    for (int64_t axis : normalize_axes(given, y.dim() + static_cast<int64_t>(given.size()))) y = y.unsqueeze(axis);
+    return {y};
+  }
+
+ private:
+  IntsArgument axes_;
+};
+
+/// Broadcasts both ways: where the wanted size is 1 the input's stays.
+class Expand : public Operator {
+ public:
+  explicit Expand(const OperatorSpec& spec) : shape_(spec, 1) {}
+  std::string_view name() const override { return "Expand"; }
+  std::string describe() const override { return describe_constant("shape", shape_); }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const Tensor& x = in[0];
+    const Ints wanted = require(shape_, in, "the shape of Expand");
+    Ints shape = wanted;
+    const int64_t rank = std::max<int64_t>(x.dim(), static_cast<int64_t>(shape.size()));
+    shape.insert(shape.begin(), static_cast<size_t>(rank) - shape.size(), 1);
+    for (int64_t i = 0; i < x.dim(); ++i) {
+      int64_t& size = shape[static_cast<size_t>(rank - x.dim() + i)];
+      if (size == 1) size = x.size(i);
+      if (size != x.size(i) && x.size(i) != 1) {
+        throw ModelError("Expand cannot broadcast " + shape_text(x) + " to [" + join(wanted) + "]");
+      }
+    }
+    return {x.expand(shape)};
+  }
+
+ private:
+  IntsArgument shape_;
+};
+
+class Tile : public Operator {
+ public:
+  explicit Tile(const OperatorSpec& spec) : repeats_(spec, 1) {}
+  std::string_view name() const override { return "Tile"; }
+  std::string describe() const override { return describe_constant("repeats", repeats_); }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const Ints repeats = require(repeats_, in, "the repeats of Tile");
+    const bool valid = std::all_of(repeats.begin(), repeats.end(), [](int64_t n) { return n >= 0; });
+    if (!valid || static_cast<int64_t>(repeats.size()) != in[0].dim()) {
+      throw ModelError("Tile cannot repeat " + shape_text(in[0]) + " by " + join(repeats) +
+                       "; expected one count an axis");
+    }
+    return {in[0].repeat(repeats)};
+  }
+
+ private:
+  IntsArgument repeats_;
+};
+
+int64_t parse_block(const Attributes& attributes) {
+  const int64_t block = attributes.require_int("blocksize");
+  if (block < 1) throw ModelError("blocksize is " + std::to_string(block) + "; expected a number from 1 up");
+  return block;
+}
+
+/// Turns b*b channels into a block of b x b positions. DCR: the block is the slowest part of the
+/// channel number; CRD: the fastest.
+class DepthToSpace : public Operator {
+ public:
+  explicit DepthToSpace(const OperatorSpec& spec) : block_(parse_block(spec.attributes())) {
+    const std::string mode = spec.attributes().get_string("mode", "DCR");
+    if (mode != "DCR" && mode != "CRD") throw ModelError("mode is '" + mode + "'; expected DCR or CRD");
+    block_first_ = mode == "DCR";
+  }
+
+  std::string_view name() const override { return "DepthToSpace"; }
+  std::string describe() const override {
+    return "blocksize=" + std::to_string(block_) + (block_first_ ? " DCR" : " CRD");
+  }
+
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const Tensor& x = in[0];
+    const int64_t b = block_;
+    if (x.dim() != 4 || x.size(1) % (b * b) != 0) {
+      throw ModelError("DepthToSpace got " + shape_text(x) + "; expected [N,C,H,W] with C a multiple of " +
+                       std::to_string(b * b));
+    }
+    const int64_t n = x.size(0), c = x.size(1) / (b * b), h = x.size(2), w = x.size(3);
+    const Tensor blocks = block_first_ ? x.reshape({n, b, b, c, h, w}).permute({0, 3, 4, 1, 5, 2})
+                                       : x.reshape({n, c, b, b, h, w}).permute({0, 1, 4, 2, 5, 3});
+    return {blocks.reshape({n, c, h * b, w * b})};
+  }
+
+ private:
+  int64_t block_;
+  bool block_first_;
+};
+
+/// The inverse of DepthToSpace in mode DCR.
+class SpaceToDepth : public Operator {
+ public:
+  explicit SpaceToDepth(const OperatorSpec& spec) : block_(parse_block(spec.attributes())) {}
+  std::string_view name() const override { return "SpaceToDepth"; }
+  std::string describe() const override { return "blocksize=" + std::to_string(block_); }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const Tensor& x = in[0];
+    const int64_t b = block_;
+    if (x.dim() != 4 || x.size(2) % b != 0 || x.size(3) % b != 0) {
+      throw ModelError("SpaceToDepth got " + shape_text(x) + "; expected [N,C,H,W] with H and W multiples of " +
+                       std::to_string(b));
+    }
+    const int64_t n = x.size(0), c = x.size(1), h = x.size(2) / b, w = x.size(3) / b;
+    return {x.reshape({n, c, h, b, w, b}).permute({0, 3, 5, 1, 2, 4}).reshape({n, c * b * b, h, w})};
+  }
+
+ private:
+  int64_t block_;
+};
+
+}  // namespace
+
+void register_shape(OperatorRegistry& registry) {
+  registry.add("Reshape", make_operator<Reshape>);
+  registry.add("Flatten", make_operator<Flatten>);
+  registry.add("Transpose", make_operator<Transpose>);
+  registry.add("Squeeze", make_operator<Squeeze>);
+  registry.add("Unsqueeze", make_operator<Unsqueeze>);
+  registry.add("Expand", make_operator<Expand>);
+  registry.add("Tile", make_operator<Tile>);
+  registry.add("DepthToSpace", make_operator<DepthToSpace>);
+  registry.add("SpaceToDepth", make_operator<SpaceToDepth>);
+}
+
+}  // namespace vitrail
