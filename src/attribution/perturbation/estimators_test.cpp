@@ -1,0 +1,156 @@
+#include "attribution/perturbation/estimators.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <numbers>
+
+#include "attribution/perturbation/designs.h"
+
+namespace vitrail {
+namespace {
+
+using Function = std::function<Tensor(const Tensor&)>;  // [N,d] in the unit cube -> [N]
+
+/// One replicate of the pick-freeze design for a function of the unit cube.
+TotalOrder estimate(const Function& function, int64_t dimensions, int64_t points, Sampler sampler, uint64_t seed,
+                    uint64_t replicate = 0) {
+  const Tensor design = draw_design(sampler, points, 2 * dimensions, seed, replicate);
+  const Tensor a = design.narrow(1, 0, dimensions), b = design.narrow(1, dimensions, dimensions);
+  Tensors y_c;
+  for (int64_t i = 0; i < dimensions; ++i) {
+    Tensor c = a.clone();
+    c.select(1, i).copy_(b.select(1, i));
+    y_c.push_back(function(c));
+  }
+  return jansen_total_order(function(a).unsqueeze(1), at::stack(y_c, 1).unsqueeze(2));
+}
+
+/// sin x1 + 7 sin^2 x2 + x3^4 sin(x1) / 10 on [-pi,pi]^3.
+Tensor ishigami(const Tensor& unit) {
+  const Tensor x = (unit * 2 - 1) * std::numbers::pi;
+  const Tensor x1 = x.select(1, 0), x2 = x.select(1, 1), x3 = x.select(1, 2);
+  return x1.sin() + x2.sin().square() * 7 + x3.pow(4) * x1.sin() * 0.1;
+}
+
+// Partial variances: V1 = (1 + b pi^4/5)^2 / 2, V2 = a^2/8, V13 = b^2 pi^8 (1/18 - 1/50).
+Tensor ishigami_total_order() {
+  const double a = 7, b = 0.1, pi4 = std::pow(std::numbers::pi, 4);
+  const double v1 = std::pow(1 + b * pi4 / 5, 2) / 2, v2 = a * a / 8, v13 = b * b * pi4 * pi4 * (1 / 18.0 - 1 / 50.0);
+  return at::tensor({v1 + v13, v2, v13}, at::kDouble) / (v1 + v2 + v13);
+}
+
+const std::vector<double> g_coefficients = {0, 1, 4.5, 9, 99};
+
+/// Sobol's g-function: prod (|4 x_i - 2| + a_i) / (1 + a_i).
+Tensor g_function(const Tensor& unit) {
+  const Tensor a = at::tensor(g_coefficients, at::kDouble);
+  return (((unit * 4 - 2).abs() + a) / (a + 1)).prod(1);
+}
+
+// V_i = 1 / (3 (1 + a_i)^2); ST_i = V_i prod_{j != i} (1 + V_j) / (prod_j (1 + V_j) - 1).
+Tensor g_function_total_order() {
+  const Tensor v = (at::tensor(g_coefficients, at::kDouble) + 1).square().mul(3).reciprocal();
+  const Tensor product = (v + 1).prod();
+  return v / (v + 1) * product / (product - 1);
+}
+
+TEST(Jansen, ClosedFormOfIshigami) {
+  EXPECT_NEAR(ishigami_total_order()[0].item<double>(), 0.5576, 1e-4);
+  for (const Sampler sampler : {Sampler::lhs, Sampler::owen, Sampler::monte_carlo}) {
+    const TotalOrder total = estimate(ishigami, 3, 1 << 14, sampler, 1);
+    EXPECT_LT((total.index.squeeze(1) - ishigami_total_order()).abs().max().item<double>(), 0.02);
+  }
+}
+
+TEST(Jansen, ClosedFormOfTheGFunction) {
+  const TotalOrder total = estimate(g_function, 5, 1 << 14, Sampler::owen, 2);
+  EXPECT_LT((total.index.squeeze(1) - g_function_total_order()).abs().max().item<double>(), 0.01);
+}
+
+// y = (x1 >= 1/2) xor (x2 >= 1/2): no effect of one coordinate alone, everything is interaction, ST = 1 and 1.
+TEST(Jansen, SeesPureInteractions) {
+  const auto exclusive_or = [](const Tensor& x) {
+    return (x.select(1, 0) >= 0.5).logical_xor(x.select(1, 1) >= 0.5).to(at::kDouble);
+  };
+  const TotalOrder total = estimate(exclusive_or, 3, 1 << 12, Sampler::lhs, 3);
+  EXPECT_NEAR(total.index[0][0].item<double>(), 1, 0.05);
+  EXPECT_NEAR(total.index[1][0].item<double>(), 1, 0.05);
+  EXPECT_EQ(total.index[2][0].item<double>(), 0);
+}
+
+TEST(Jansen, TargetsDoNotMix) {
+  const TotalOrder both = jansen_total_order(at::tensor({1., 5., 2., 7., 3., 6.}, at::kDouble).view({3, 2}),
+                                             at::tensor({2., 5., 0., 1., 2., 8.}, at::kDouble).view({3, 1, 2}));
+  const TotalOrder second = jansen_total_order(at::tensor({5., 7., 6.}, at::kDouble).view({3, 1}),
+                                               at::tensor({5., 1., 8.}, at::kDouble).view({3, 1, 1}));
+  // Differences 0, 6, -2: mean of halved squares 20/3; variance of 5, 7, 6 is 1.
+  EXPECT_NEAR(second.index.item<double>(), 20.0 / 3, 1e-12);
+  EXPECT_EQ(both.index[0][1].item<double>(), second.index.item<double>());
+  EXPECT_EQ(both.standard_error[0][1].item<double>(), second.standard_error.item<double>());
+}
+
+TEST(Jansen, AConstantOutputHasZeroIndices) {
+  const Tensor noise = at::arange(8, at::kDouble).remainder(3) * 1e-7;  // float32 rounding of a logit near 5
+  const Tensor y_a = at::stack({noise + 5, noise * 1e7}, 1);
+  const TotalOrder total = jansen_total_order(y_a, y_a.unsqueeze(1).flip(0));
+  EXPECT_TRUE(total.is_constant[0].item<bool>());
+  EXPECT_FALSE(total.is_constant[1].item<bool>());
+  EXPECT_EQ(total.index[0][0].item<double>(), 0);
+  EXPECT_EQ(total.standard_error[0][0].item<double>(), 0);
+  EXPECT_GT(total.index[0][1].item<double>(), 0);
+  EXPECT_TRUE(
+      jansen_total_order(at::stack({noise * 0}, 1), at::stack({noise * 0}, 1).unsqueeze(1)).is_constant.item<bool>());
+}
+
+/// Share of 95 % intervals that hold the truth, over all coordinates of Ishigami and `runs` seeds.
+double coverage(int runs, double quantile, const std::function<TotalOrder(uint64_t)>& estimate_with_seed) {
+  double covered = 0;
+  for (int run = 0; run < runs; ++run) {
+    const TotalOrder total = estimate_with_seed(static_cast<uint64_t>(run));
+    const Tensor distance = (total.index.squeeze(1) - ishigami_total_order()).abs();
+    covered += (distance <= total.standard_error.squeeze(1) * quantile).to(at::kDouble).mean().item<double>();
+  }
+  return covered / runs;
+}
+
+TEST(Replicates, IntervalsCoverTheTruth) {
+  constexpr double student_t3 = 3.1824;
+  for (const Sampler sampler : {Sampler::lhs, Sampler::owen, Sampler::monte_carlo}) {
+    const double share = coverage(400, student_t3, [sampler](uint64_t seed) {
+      std::vector<TotalOrder> replicates;
+      for (uint64_t r = 0; r < 4; ++r) replicates.push_back(estimate(ishigami, 3, 256, sampler, seed, r));
+      return combine_replicates(replicates);
+    });
+    EXPECT_GT(share, 0.92);
+    EXPECT_LT(share, 0.98);
+  }
+}
+
+TEST(Replicates, TheErrorWithinOneReplicateCoversTheTruth) {
+  const double share = coverage(400, 1.96, [](uint64_t seed) {
+    return combine_replicates({estimate(ishigami, 3, 512, Sampler::monte_carlo, seed)});
+  });
+  EXPECT_GT(share, 0.92);
+  EXPECT_LT(share, 0.98);
+}
+
+TEST(Replicates, MeanAndStandardErrorOfTheMean) {
+  const auto one = [](double value) {
+    const Tensor index = at::tensor({value}, at::kDouble).view({1, 1});
+    return TotalOrder{index, index * 0, index[0] < 0};
+  };
+  const TotalOrder total = combine_replicates({one(1), one(2), one(6)});  // s^2 = 7
+  EXPECT_DOUBLE_EQ(total.index.item<double>(), 3);
+  EXPECT_DOUBLE_EQ(total.standard_error.item<double>(), std::sqrt(7.0 / 3));
+}
+
+}  // namespace
+}  // namespace vitrail
