@@ -36,7 +36,7 @@ Tensor positions(const Tensor& index, const Tensor& data, int64_t size) {
   return at::where(here.lt(0), here + size, here);
 }
 
-/// start:end:step an axis, Python's rules; beyond the ends is clamped.
+/// start:end:step an axis, backwards where the step is negative; beyond the ends is clamped.
 class Slice : public Operator {
  public:
   explicit Slice(const OperatorSpec& spec) : starts_(spec, 1), ends_(spec, 2), axes_(spec, 3), steps_(spec, 4) {}
@@ -79,7 +79,9 @@ class Slice : public Operator {
       end = std::clamp<int64_t>(end, start, size);
       return x.slice(axis, start, end, step);
     }
-    start = std::clamp<int64_t>(start, -1, size - 1);
+    if (size == 0) return x;
+    // Unlike Python's, ONNX's clamping of a start below the first element takes that element.
+    start = std::clamp<int64_t>(start, 0, size - 1);
     end = std::clamp<int64_t>(end, -1, start);
     if (start == end) return x.slice(axis, 0, 0);
     // Backwards from start is forwards from the last element taken, flipped.

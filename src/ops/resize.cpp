@@ -233,9 +233,10 @@ Tensor Resize::fast(const Tensor& x, const std::vector<AxisPlan>& plans) const {
                         (coordinates_ == Coordinates::half_pixel && rounds);
     return doubling && floors ? at::upsample_nearest2d(x, sizes) : Tensor();
   }
+  const bool single = std::any_of(plans.begin(), plans.end(), [](const AxisPlan& plan) { return plan.output == 1; });
   const bool half_pixel = coordinates_ == Coordinates::half_pixel ||
                           coordinates_ == Coordinates::half_pixel_symmetric ||
-                          coordinates_ == Coordinates::pytorch_half_pixel;
+                          (coordinates_ == Coordinates::pytorch_half_pixel && !single);
   const bool align = coordinates_ == Coordinates::align_corners;
   if (mode_ != Interpolation::linear || (!half_pixel && !align)) return {};
   return at::upsample_bilinear2d(x, sizes, align);
@@ -296,8 +297,10 @@ double Resize::coordinate(const AxisPlan& plan, int64_t o) const {
   switch (coordinates_) {
     case Coordinates::half_pixel:
       return half_pixel;
-    case Coordinates::half_pixel_symmetric:
-      return input / 2 * (1 - static_cast<double>(plan.output) / output) + half_pixel;
+    case Coordinates::half_pixel_symmetric: {
+      const double offset = input / 2 * (1 - static_cast<double>(plan.output) / output);
+      return offset + (position + 0.5) / plan.scale - 0.5;
+    }
     case Coordinates::pytorch_half_pixel:
       return plan.output > 1 ? half_pixel : 0;
     case Coordinates::align_corners:
