@@ -11,7 +11,7 @@
 
 namespace vitrail {
 
-/// Limits; whichever is reached first stops the method.
+/// Limits of one method on one input; whichever is reached first stops it.
 struct Budget {
   std::optional<int64_t> forwards;  ///< forwards and backwards together
   std::optional<double> seconds;

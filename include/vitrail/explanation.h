@@ -25,7 +25,7 @@ struct Explanation {
   bool is_signed = true;  ///< false: importance without direction (Sobol)
   std::string unit;       ///< of a map value: "logit", "share of variance", "logit per input unit", ...
   double score = 0;       ///< of the target on the input itself, in the target's unit
-  int64_t forwards = 0;   ///< samples sent through the model (shared by the targets of one run)
+  int64_t forwards = 0;   ///< samples sent through the model for the map (shared by the targets of one run)
   int64_t backwards = 0;
   double seconds = 0;
   uint64_t seed = 0;

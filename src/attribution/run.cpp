@@ -1,0 +1,114 @@
+#include "attribution/run.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <vitrail/error.h>
+
+#include <algorithm>
+
+#include "attribution/maps.h"
+
+namespace vitrail {
+
+MethodRun::MethodRun(const Scorer& scorer, const Tensor& input, const Execution& execution, const Explanation& common,
+                     int64_t expected_steps)
+    : scorer_(scorer), input_(input), execution_(execution), expected_steps_(expected_steps) {
+  for (const Target& target : scorer.targets()) {
+    Explanation& result = results_.emplace_back(common);
+    result.target = target;
+    const std::string logit = "logit";
+    if (common.unit.starts_with(logit)) result.unit = target.unit_name() + common.unit.substr(logit.size());
+  }
+  if (execution_.listener) execution_.listener->on_begin(common.name, expected_steps_);
+  const std::string broken = describe_non_finite_input(input_);
+  if (!broken.empty()) warn(broken);
+}
+
+MethodRun::~MethodRun() {
+  if (execution_.listener) execution_.listener->on_end();
+}
+
+int64_t MethodRun::next_chunk(int64_t wanted, int64_t steps_a_sample) {
+  if (wanted <= 0 || should_stop()) return 0;
+  int64_t chunk = std::min(wanted, execution_.batch);
+  if (execution_.budget.forwards) {
+    chunk = std::min(chunk, (*execution_.budget.forwards - forwards_ - backwards_) / steps_a_sample);
+    stopped_ = chunk == 0;
+  }
+  return chunk;
+}
+
+bool MethodRun::should_stop() {
+  const Budget& budget = execution_.budget;
+  stopped_ = stopped_ || (execution_.cancelled && execution_.cancelled->load()) ||
+             (budget.forwards && forwards_ + backwards_ >= *budget.forwards) ||
+             (budget.seconds && seconds() >= *budget.seconds);
+  return stopped_;
+}
+
+Tensor check_scores(const Tensor& scores, int64_t samples, int64_t targets) {
+  if (scores.dim() != 2 || scores.size(0) != samples || scores.size(1) != targets) {
+    std::string shape;
+    for (const int64_t size : scores.sizes()) shape += (shape.empty() ? "" : ",") + std::to_string(size);
+    throw UsageError("The scorer returned shape [" + shape + "] for " + std::to_string(samples) + " inputs and " +
+                     std::to_string(targets) + " targets, expected [" + std::to_string(samples) + "," +
+                     std::to_string(targets) + "]: one row an input, one column a target.");
+  }
+  return scores.detach().to(at::kCPU, at::kDouble);
+}
+
+Tensor MethodRun::checked_scores(const Tensor& samples) const {
+  const at::NoGradGuard no_grad;
+  return check_scores(scorer_.score(samples), samples.size(0), targets());
+}
+
+Tensor MethodRun::score(const Tensor& samples) {
+  Tensors chunks;
+  for (int64_t first = 0; first < samples.size(0); first += batch()) {
+    const int64_t n = std::min(batch(), samples.size(0) - first);
+    chunks.push_back(checked_scores(samples.narrow(0, first, n)));
+    count(n, 0);
+  }
+  return chunks.size() == 1 ? chunks[0] : at::cat(chunks);
+}
+
+void MethodRun::count(int64_t forwards, int64_t backwards) {
+  forwards_ += forwards;
+  backwards_ += backwards;
+  if (execution_.listener)
+    execution_.listener->on_progress(std::min(forwards_ + backwards_, expected_steps_), expected_steps_);
+}
+
+void MethodRun::set_scores(const Tensor& scores) {
+  for (size_t t = 0; t < results_.size(); ++t) results_[t].score = scores[static_cast<int64_t>(t)].item<double>();
+  has_scores_ = true;
+}
+
+void MethodRun::warn(const std::string& message) {
+  for (Explanation& result : results_) result.warnings.push_back(message);
+  if (execution_.listener) execution_.listener->on_warning(message);
+}
+
+std::vector<Explanation> MethodRun::finish(const std::string& why_zero) {
+  if (!has_scores_) set_scores(checked_scores(input_.unsqueeze(0))[0]);
+  for (Explanation& result : results_) {
+    VITRAIL_CHECK(result.map.defined() && result.map.dim() == 2, result.name + " left no map");
+    for (Tensor* tensor : {&result.map, &result.cells, &result.standard_error})
+      if (tensor->defined()) *tensor = tensor->detach().to(at::kCPU, at::kFloat).contiguous();
+    result.forwards = forwards_;
+    result.backwards = backwards_;
+    result.partial = stopped_;
+    for (const std::string& finding : diagnose(result, stopped_ ? "the run was stopped early." : why_zero)) {
+      result.warnings.push_back(finding);
+      if (execution_.listener) execution_.listener->on_warning(finding);
+    }
+    result.seconds = seconds();
+  }
+  return std::move(results_);
+}
+
+double MethodRun::seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+}  // namespace vitrail
