@@ -7,12 +7,12 @@
 # Sets Libtorch_FOUND, Libtorch_VERSION, Libtorch_LIBRARY_DIR, Libtorch_INCLUDE_DIR.
 
 if(NOT VITRAIL_PYTHON)
-  find_program(VITRAIL_PYTHON NAMES python3 HINTS "${CMAKE_SOURCE_DIR}/.venv/bin" NO_DEFAULT_PATH)
+  find_program(VITRAIL_PYTHON NAMES python3 PATHS "${CMAKE_SOURCE_DIR}/.venv/bin" NO_DEFAULT_PATH)
   find_program(VITRAIL_PYTHON NAMES python3)
 endif()
 
 set(_libtorch_query
-    "import torch, pathlib; root = pathlib.Path(torch.__file__).parent; print(root, torch.__version__, int(torch._C._GLIBCXX_USE_CXX11_ABI), sep=';', end='')")
+    "import torch, pathlib; root = pathlib.Path(torch.__file__).parent; print(root, torch.__version__.split('+')[0], int(torch._C._GLIBCXX_USE_CXX11_ABI), sep=';', end='')")
 if(VITRAIL_PYTHON)
   execute_process(COMMAND "${VITRAIL_PYTHON}" -c "${_libtorch_query}"
                   OUTPUT_VARIABLE _libtorch_answer RESULT_VARIABLE _libtorch_status ERROR_VARIABLE _libtorch_error)
