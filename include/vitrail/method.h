@@ -8,7 +8,9 @@
 #include <vitrail/explanation.h>
 #include <vitrail/scorer.h>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,7 +65,7 @@ std::vector<MethodInfo> methods();
 std::unique_ptr<Method> parse_method(const std::string& text);
 
 /// Parses a list "sobol:grid=8,designs=16,rise:masks=2000,saliency": a piece `key=value` continues
-/// the method before it.
-std::vector<std::unique_ptr<Method>> parse_methods(const std::string& text);
+/// the method before it. `seed` is given to every method that draws numbers and does not name its own.
+std::vector<std::unique_ptr<Method>> parse_methods(const std::string& text, std::optional<uint64_t> seed = {});
 
 }  // namespace vitrail

@@ -74,6 +74,15 @@ std::vector<WrittenMethod> read_methods(const std::string& text) {
   return methods;
 }
 
+bool has_key(const Settings& settings, const std::string& key) {
+  return std::any_of(settings.begin(), settings.end(), [&](const auto& setting) { return setting.first == key; });
+}
+
+bool draws_numbers(const MethodInfo& info) {
+  return std::any_of(info.options.begin(), info.options.end(),
+                     [](const auto& option) { return option.name == "seed"; });
+}
+
 }  // namespace
 
 std::vector<MethodInfo> methods() {
@@ -82,9 +91,14 @@ std::vector<MethodInfo> methods() {
   return infos;
 }
 
-std::vector<std::unique_ptr<Method>> parse_methods(const std::string& text) {
+std::vector<std::unique_ptr<Method>> parse_methods(const std::string& text, std::optional<uint64_t> seed) {
   std::vector<std::unique_ptr<Method>> methods;
-  for (const auto& [name, settings] : read_methods(text)) methods.push_back(find_method(name).parse(settings));
+  for (auto& [name, settings] : read_methods(text)) {
+    const MethodEntry& entry = find_method(name);
+    if (seed && draws_numbers(entry.info()) && !has_key(settings, "seed"))
+      settings.emplace_back("seed", write_value(*seed));
+    methods.push_back(entry.parse(settings));
+  }
   return methods;
 }
 
