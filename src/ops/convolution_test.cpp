@@ -1,0 +1,91 @@
+#include <ATen/ops/arange.h>
+#include <vitrail/error.h>
+
+#include "ops/operator_case.h"
+
+namespace vitrail {
+namespace {
+
+Tensor ramp(Ints shape) {
+  int64_t n = 1;
+  for (int64_t s : shape) n *= s;
+  return at::arange(n, at::kFloat).reshape(shape);
+}
+
+Tensor convolve(const Tensor& x, const Tensor& w, NamedAttributes attributes) {
+  return OperatorCase{"Conv", std::move(attributes), {x, w}}.run()[0];
+}
+
+TEST(Conv, PadsAutomaticallyAtTheEndForSameUpperAndAtTheBeginningForSameLower) {
+  // in 4, kernel 3, stride 2: out 2, one cell of padding in all.
+  const Tensor x = float_tensor({1, 2, 3, 4}, {1, 1, 4}), w = float_tensor({1, 10, 100}, {1, 1, 3});
+  const Ints two{2};
+  expect_values(convolve(x, w, {{"strides", two}, {"auto_pad", std::string("SAME_UPPER")}}), {321, 43}, {1, 1, 2});
+  expect_values(convolve(x, w, {{"strides", two}, {"auto_pad", std::string("SAME_LOWER")}}), {210, 432}, {1, 1, 2});
+  expect_values(convolve(x, w, {{"strides", two}, {"auto_pad", std::string("VALID")}}), {321}, {1, 1, 1});
+}
+
+TEST(Conv, PadsEachSideAsTold) {
+  const Tensor x = float_tensor({1, 2, 3}, {1, 1, 3}), w = float_tensor({1, 10}, {1, 1, 2});
+  expect_values(convolve(x, w, {{"pads", Ints{0, 2}}}), {21, 32, 3, 0}, {1, 1, 4});
+  expect_values(convolve(x, w, {{"pads", Ints{1, 0}}}), {10, 21, 32}, {1, 1, 3});
+}
+
+TEST(Conv, DilatesAndGroups) {
+  const Tensor x = float_tensor({1, 2, 3, 4, 5, 6}, {1, 2, 3}), w = float_tensor({1, 1, 1, -1}, {2, 1, 2});
+  expect_values(convolve(x, w, {{"group", int64_t{2}}, {"dilations", Ints{2}}}), {4, -2}, {1, 2, 1});
+}
+
+TEST(Conv, RefusesWhatDoesNotFit) {
+  const Tensor x = ramp({1, 2, 4}), w = ramp({2, 2, 3});
+  EXPECT_THROW(convolve(x, ramp({2, 3, 3}), {}), ModelError);
+  EXPECT_THROW(convolve(x, ramp({2, 2, 5}), {}), ModelError);
+  EXPECT_THROW(convolve(x, w, {{"strides", Ints{1, 1}}}), ModelError);
+  EXPECT_THROW(convolve(x, w, {{"strides", Ints{0}}}), ModelError);
+  EXPECT_THROW(convolve(x, w, {{"auto_pad", std::string("SAME")}}), ModelError);
+}
+
+TEST(ConvTranspose, IsTheAdjointOfConv) {
+  // <Conv(x), y> = <x, ConvTranspose(y)> for the same weight, also with unequal pads.
+  const Tensor x = noise({1, 2, 7, 6}), w = noise({3, 2, 3, 2});
+  const NamedAttributes attributes{
+      {"strides", Ints{2, 1}}, {"pads", Ints{1, 0, 0, 1}}, {"dilations", Ints{1, 2}}};
+  const Tensor forward = OperatorCase{"Conv", attributes, {x, w}}.run()[0];
+  const Tensor y = noise(forward.sizes().vec());
+  auto padded = attributes;
+  padded.push_back({"output_padding", Ints{1, 0}});
+  const Tensor back = OperatorCase{"ConvTranspose", padded, {y, w}}.run()[0];
+  ASSERT_EQ(back.sizes(), x.sizes());
+  EXPECT_NEAR((forward * y).sum().item<double>(), (x * back).sum().item<double>(), 1e-10);
+}
+
+TEST(ConvTranspose, ReachesTheWantedShape) {
+  const Tensor x = float_tensor({1, 2}, {1, 1, 2}), w = float_tensor({1, 1, 1}, {1, 1, 3});
+  const auto run = [&](NamedAttributes attributes) {
+    attributes.push_back({"strides", Ints{2}});
+    return OperatorCase{"ConvTranspose", attributes, {x, w, float_tensor({10}, {1})}}.run()[0];
+  };
+  expect_values(run({}), {11, 11, 13, 12, 12}, {1, 1, 5});
+  // Two fewer: one from each side. One fewer: from the beginning, or from the end for SAME_UPPER.
+  expect_values(run({{"output_shape", Ints{3}}}), {11, 13, 12}, {1, 1, 3});
+  expect_values(run({{"output_shape", Ints{4}}}), {11, 13, 12, 12}, {1, 1, 4});
+  expect_values(run({{"output_shape", Ints{4}}, {"auto_pad", std::string("SAME_UPPER")}}), {11, 11, 13, 12}, {1, 1, 4});
+  // One more than there is: nothing but the bias.
+  expect_values(run({{"output_shape", Ints{6}}}), {11, 11, 13, 12, 12, 10}, {1, 1, 6});
+  expect_values(run({{"output_padding", Ints{1}}, {"pads", Ints{1, 0}}}), {11, 13, 12, 12, 10}, {1, 1, 5});
+}
+
+TEST(Convolution, HasTheRightDerivatives) {
+  const Tensor x = noise({2, 2, 5, 4}), w = noise({2, 2, 3, 2}), b = noise({2});
+  expect_derivatives({"Conv", {}, {x, w, b}});
+  expect_derivatives({"Conv", {{"strides", Ints{2, 2}}, {"pads", Ints{1, 0, 1, 2}}}, {x, w}});
+  expect_derivatives(
+      {"Conv", {{"group", int64_t{2}}, {"auto_pad", std::string("SAME_UPPER")}}, {x, noise({4, 1, 3, 3})}});
+  expect_derivatives({"Conv", {{"dilations", Ints{2}}}, {noise({1, 2, 6}), noise({2, 2, 3})}});
+  expect_derivatives({"Conv", {}, {noise({1, 1, 3, 3, 3}), noise({1, 1, 2, 2, 2})}});
+  expect_derivatives({"ConvTranspose", {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}}, {x, w, b}});
+  expect_derivatives({"ConvTranspose", {{"strides", Ints{2, 2}}, {"pads", Ints{1, 0, 0, 1}}}, {x, w, b}});
+}
+
+}  // namespace
+}  // namespace vitrail
