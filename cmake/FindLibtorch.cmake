@@ -42,7 +42,9 @@ if(Libtorch_FOUND AND NOT TARGET vitrail::torch)
     set_target_properties(vitrail::${name} PROPERTIES IMPORTED_LOCATION "${Libtorch_LIBRARY_DIR}/lib${name}.so")
   endforeach()
   add_library(vitrail::torch INTERFACE IMPORTED)
-  target_include_directories(vitrail::torch SYSTEM INTERFACE "${Libtorch_INCLUDE_DIR}" "${Libtorch_INCLUDE_DIR}/torch/csrc/api/include")
+  # After every other folder: the wheel carries an old protobuf that would hide the system's.
+  target_compile_options(vitrail::torch INTERFACE "SHELL:-idirafter \"${Libtorch_INCLUDE_DIR}\""
+                                                  "SHELL:-idirafter \"${Libtorch_INCLUDE_DIR}/torch/csrc/api/include\"")
   target_compile_definitions(vitrail::torch INTERFACE _GLIBCXX_USE_CXX11_ABI=${_libtorch_abi} FMT_HEADER_ONLY=1)
   target_link_libraries(vitrail::torch INTERFACE vitrail::torch_cpu vitrail::c10)
   # A CUDA build registers its kernels when this library is loaded; nothing refers to it by symbol.

@@ -64,12 +64,12 @@ struct LayerInfo {
 };
 
 struct LoadOptions {
-  std::string device = "cpu";               ///< "cpu", "cuda", "cuda:1"
-  bool double_precision = false;            ///< float64 parameters and arithmetic, for checks
-  bool canonical = true;                    ///< false: no pattern rewrites, for exact comparison with an oracle
-  std::vector<int64_t> input_size;          ///< {height, width} asked for; refused where the file fixes another size
-  std::vector<int64_t> default_input_size;  ///< {height, width} for sizes that the file leaves open
-  int64_t fold_limit_mb = 256;              ///< constants larger than this are not folded unless they replace more
+  std::string device = "cpu";            ///< "cpu", "cuda", "cuda:1"
+  bool double_precision = false;         ///< float64 parameters and arithmetic, for checks
+  bool canonical = true;                 ///< false: no pattern rewrites, for exact comparison with an oracle
+  std::vector<int64_t> input_size = {};  ///< {height, width} asked for; refused where the file fixes another size
+  std::vector<int64_t> default_input_size = {};  ///< {height, width} for sizes that the file leaves open
+  int64_t fold_limit_mb = 256;                   ///< constants larger than this are not folded unless they replace more
 };
 
 /// What a run may change besides its feeds.

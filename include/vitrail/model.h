@@ -23,9 +23,9 @@
 namespace vitrail {
 
 struct ModelOptions {
-  LoadOptions graph;
-  std::string preprocess;  ///< a preset (imagenet, half, unit, raw) or the path of a JSON record; empty: found
-  std::string output;      ///< which output, where the model has several; empty: the only one
+  LoadOptions graph = {};
+  std::string preprocess = {};  ///< a preset (imagenet, half, unit, raw) or the path of a JSON record; empty: found
+  std::string output = {};      ///< which output, where the model has several; empty: the only one
 };
 
 struct Prediction {
