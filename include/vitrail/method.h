@@ -51,7 +51,7 @@ class Method {
   virtual std::vector<Explanation> explain(const Scorer& scorer, const Tensor& inputs,
                                            const Execution& execution) const = 0;
 
-  /// Forwards (and backwards, counted as two more each) that one input of this size will cost.
+  /// Forwards and backwards that one input of this size will cost; at most, for a method that adapts.
   struct Cost {
     int64_t forwards = 0, backwards = 0;
   };
