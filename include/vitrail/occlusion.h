@@ -40,7 +40,7 @@ struct OcclusionOptions {
   /// Step of the window in pixels. 0: half of the patch, so that an edge of a window is the middle of the next.
   int64_t stride = 0;
   /// What the window is filled with.
-  Baseline baseline;
+  Baseline baseline = {};
   /// Divide by the number of windows that cover a pixel.
   bool normalise_coverage = false;
 };

@@ -40,7 +40,7 @@ struct RiseOptions {
   int64_t grid = 7;      ///< cells along a side of a mask: the size of what is hidden together
   double keep = 0.5;     ///< probability that a cell is shown; less for models that are sure of little
   uint64_t seed = 1;
-  Baseline baseline;  ///< what shows where the image does not
+  Baseline baseline = {};  ///< what shows where the image does not
 };
 
 /// Explains every input [N,C,H,W] for every target: N x T results, targets fastest.

@@ -53,7 +53,7 @@ struct SobolOptions {
   int64_t replicates = 4;  ///< independent designs: what the standard error is made of
   Sampler sampler = Sampler::lhs;
   uint64_t seed = 1;
-  Baseline baseline;  ///< what the cells fade to
+  Baseline baseline = {};  ///< what the cells fade to
 };
 
 /// Explains every input [N,C,H,W] for every target: N x T results, targets fastest.

@@ -6,6 +6,7 @@
 #include <vitrail/error.h>
 
 #include <bit>
+#include <cmath>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -47,7 +48,7 @@ double scramble(const Random& random, int64_t value) {
   uint64_t node = 1;
   for (int digit = sobol_digits - 1; digit >= 0; --digit) {
     const int64_t bit = value >> digit & 1;
-    scrambled = scrambled << 1 | (bit ^ (random.at(node) & 1));
+    scrambled = scrambled << 1 | (bit ^ static_cast<int64_t>(random.at(node) & 1));
     node = node << 1 | static_cast<uint64_t>(bit);
   }
   const double digits_below = random.uniform_at(node);  // all further digits are random
@@ -74,11 +75,15 @@ Tensor sobol_sequence(int64_t points, int64_t dimensions) {
   return sequence;
 }
 
-Tensor draw_design(Sampler sampler, int64_t points, int64_t dimensions, uint64_t seed, uint64_t replicate) {
+void check_design_size(Sampler sampler, int64_t points) {
   if (sampler == Sampler::owen && !std::has_single_bit(static_cast<uint64_t>(points)))
     throw UsageError("sampler=owen needs a power of two of points, got " + std::to_string(points) + ". Use " +
                      std::to_string(std::bit_floor(static_cast<uint64_t>(points))) + " or " +
                      std::to_string(std::bit_ceil(static_cast<uint64_t>(points))) + ", or sampler=lhs.");
+}
+
+Tensor draw_design(Sampler sampler, int64_t points, int64_t dimensions, uint64_t seed, uint64_t replicate) {
+  check_design_size(sampler, points);
   const Tensor sequence = sampler == Sampler::owen ? sobol_sequence(points, dimensions) : Tensor();
   const Tensor design = at::empty({points, dimensions}, at::kDouble);
   for (int64_t coordinate = 0; coordinate < dimensions; ++coordinate) {

@@ -24,7 +24,10 @@
 
 namespace vitrail {
 
-/// float64 [points,dimensions]. Throws UsageError for a number of points that the sampler has no design for.
+/// Throws UsageError for a number of points that the sampler has no design for.
+void check_design_size(Sampler sampler, int64_t points);
+
+/// float64 [points,dimensions]. Checks the size.
 Tensor draw_design(Sampler sampler, int64_t points, int64_t dimensions, uint64_t seed, uint64_t replicate);
 
 /// The first `points` points of the plain Sobol' sequence as 30-bit integers, int64 [points,dimensions], in

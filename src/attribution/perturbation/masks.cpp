@@ -61,8 +61,8 @@ Tensor rise_masks(int64_t first, int64_t count, int64_t grid, double keep, uint6
 
 Tensor apply_masks(const Tensor& input, const Tensor& baseline, const Tensor& masks) {
   const Tensor hidden = baseline.unsqueeze(0);
-  const Tensor blend = masks * input.unsqueeze(0) + (1 - masks) * hidden;
-  return at::where(masks == 0, hidden, blend);
+  const Tensor m = masks.to(input.options());
+  return at::where(m == 0, hidden, m * input.unsqueeze(0) + (1 - m) * hidden);
 }
 
 }  // namespace vitrail

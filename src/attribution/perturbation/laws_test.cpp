@@ -1,0 +1,229 @@
+// The laws that every perturbation method obeys, whatever its mathematics.
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/isfinite.h>
+#include <gtest/gtest.h>
+#include <vitrail/error.h>
+#include <vitrail/method.h>
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "attribution/perturbation/scorers_for_tests.h"
+
+namespace vitrail {
+namespace {
+
+constexpr int64_t height = 13, width = 18;
+
+std::vector<Explanation> explain(const std::string& method, const Scorer& scorer, const Tensor& inputs,
+                                 const Execution& execution = {}) {
+  return parse_method(method)->explain(scorer, inputs, execution);
+}
+
+Tensor photo() { return wave(3, height, width, 0.37).unsqueeze(0); }
+
+Execution batch_of(int64_t batch) {
+  Execution execution;
+  execution.batch = batch;
+  return execution;
+}
+
+/// Largest difference of two maps in units of the first one's range.
+double difference(const Tensor& a, const Tensor& b) {
+  return (a - b).abs().max().item<double>() / (a.max() - a.min()).item<double>();
+}
+
+class Perturbation : public testing::TestWithParam<const char*> {
+ protected:
+  std::string method() const { return GetParam(); }
+  bool samples() const { return !method().starts_with("occlusion"); }
+  const CallableScorer scorer_ = curved_scorer(3, height, width);
+};
+INSTANTIATE_TEST_SUITE_P(Methods, Perturbation,
+                         testing::Values("occlusion:patch=4,stride=3", "rise:masks=90,grid=4",
+                                         "sobol:grid=3,designs=6,replicates=3",
+                                         "sobol:grid=3,designs=8,replicates=2,sampler=owen"));
+
+TEST_P(Perturbation, FillsTheResult) {
+  const auto results = explain(method(), scorer_, photo());
+  ASSERT_EQ(results.size(), 2u);
+  for (const Explanation& result : results) {
+    EXPECT_EQ(result.map.sizes(), (std::vector<int64_t>{height, width}));
+    EXPECT_EQ(result.map.scalar_type(), at::kFloat);
+    EXPECT_TRUE(at::isfinite(result.map).all().item<bool>());
+    EXPECT_EQ(result.standard_error.defined(), samples());
+    if (samples()) {
+      EXPECT_EQ(result.standard_error.sizes(), result.map.sizes());
+      EXPECT_GE(result.standard_error.min().item<double>(), 0);
+      EXPECT_GT(result.standard_error.max().item<double>(), 0);
+    }
+    EXPECT_EQ(result.baseline, "zero");
+    EXPECT_FALSE(result.partial);
+    EXPECT_TRUE(result.warnings.empty());
+    EXPECT_EQ(parse_method(result.method)->canonical(), result.method);
+  }
+  EXPECT_EQ(results[1].target.index, 1);
+  EXPECT_NEAR(results[1].score, scorer_.score(photo())[0][1].item<double>(), 1e-6);
+}
+
+TEST_P(Perturbation, DoesNotDependOnTheBatch) {
+  const auto one = explain(method(), scorer_, photo(), batch_of(1));
+  for (const int64_t batch : {7, 64, 1000}) {
+    const auto other = explain(method(), scorer_, photo(), batch_of(batch));
+    for (size_t t = 0; t < one.size(); ++t) {
+      EXPECT_LT(difference(one[t].map, other[t].map), 1e-5) << "batch " << batch;
+      EXPECT_EQ(one[t].forwards, other[t].forwards);
+    }
+  }
+}
+
+TEST_P(Perturbation, DoesNotDependOnThreads) {
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  const auto one = explain(method(), scorer_, photo());
+  at::set_num_threads(2);
+  const auto two = explain(method(), scorer_, photo());
+  at::set_num_threads(threads);
+  for (size_t t = 0; t < one.size(); ++t) EXPECT_LT(difference(one[t].map, two[t].map), 1e-5);
+}
+
+TEST_P(Perturbation, SameSeedSameBytes) {
+  const auto first = explain(method(), scorer_, photo()), second = explain(method(), scorer_, photo());
+  for (size_t t = 0; t < first.size(); ++t) {
+    EXPECT_TRUE(at::equal(first[t].map, second[t].map));
+    if (samples()) {
+      EXPECT_TRUE(at::equal(first[t].standard_error, second[t].standard_error));
+    }
+  }
+}
+
+TEST_P(Perturbation, AnotherSeedDiffers) {
+  if (!samples()) GTEST_SKIP() << "occlusion draws nothing";
+  EXPECT_FALSE(at::equal(explain(method() + ",seed=1", scorer_, photo())[0].map,
+                         explain(method() + ",seed=2", scorer_, photo())[0].map));
+}
+
+TEST_P(Perturbation, TargetsTogetherAreTargetsAlone) {
+  const auto together = explain(method(), scorer_, photo());
+  for (int64_t t = 0; t < 2; ++t) {
+    const CallableScorer alone([&](const Tensor& x) { return scorer_.score(x).narrow(1, t, 1); });
+    const auto result = explain(method(), alone, photo());
+    EXPECT_LT(difference(together[static_cast<size_t>(t)].map, result[0].map), 1e-6);
+    EXPECT_EQ(together[static_cast<size_t>(t)].forwards, result[0].forwards);
+  }
+}
+
+TEST_P(Perturbation, InputsTogetherAreInputsAlone) {
+  const Tensor other = wave(3, height, width, 0.91).unsqueeze(0);
+  const auto together = explain(method(), scorer_, at::cat({photo(), other}));
+  ASSERT_EQ(together.size(), 4u);
+  EXPECT_TRUE(at::equal(together[1].map, explain(method(), scorer_, photo())[1].map));
+  EXPECT_TRUE(at::equal(together[2].map, explain(method(), scorer_, other)[0].map));
+}
+
+TEST_P(Perturbation, LeavesTheInputAlone) {
+  const Tensor input = photo(), copy = input.clone();
+  explain(method(), scorer_, input);
+  EXPECT_TRUE(at::equal(input, copy));
+}
+
+TEST_P(Perturbation, CostsWhatItSays) {
+  int64_t sent = 0;
+  const CallableScorer counting(
+      [&](const Tensor& x) {
+        sent += x.size(0);
+        return scorer_.score(x);
+      },
+      scorer_.targets());
+  const auto results = explain(method(), counting, photo());
+  EXPECT_EQ(results[0].forwards, parse_method(method())->cost(height, width, 2).forwards);
+  EXPECT_LE(sent - results[0].forwards, 1);  // the score of the input itself, where the method does not need it
+}
+
+TEST_P(Perturbation, AConstantModelIsDiagnosed) {
+  const auto results = explain(method(), constant_scorer(3), photo());
+  EXPECT_EQ(results[0].map.min().item<double>(), results[0].map.max().item<double>());
+  EXPECT_FALSE(results[0].warnings.empty());
+}
+
+// Pixels that the score does not read: zero, or for RISE nothing but the mean score.
+TEST_P(Perturbation, UnusedPixelsHaveNoImportance) {
+  const Tensor weights = wave(3, height, width, 0.7).clone();
+  weights.narrow(2, 6, 12).zero_();  // the left 6 columns of 18 are read: one column of a 3 x 3 grid
+  const auto result = explain(method(), linear_scorer(weights), photo())[0];
+  if (method().starts_with("rise")) {
+    const double mean = std::stod(result.plan.at("mean_score"));
+    const Tensor z = (result.map - mean) / result.standard_error;
+    EXPECT_LT(z.narrow(1, 13, 5).abs().max().item<double>(), 5);
+  } else if (method().starts_with("occlusion")) {
+    EXPECT_EQ(result.map.narrow(1, 9, 9).abs().max().item<double>(), 0);  // no window of 4 reaches from 5 to 9
+  } else {
+    EXPECT_EQ(result.cells.narrow(1, 1, 2).abs().max().item<double>(), 0);
+  }
+}
+
+TEST_P(Perturbation, EveryBaselineMatters) {
+  const auto zero = explain(method(), scorer_, photo())[0];
+  for (const char* baseline : {"mean", "200"}) {
+    const auto other = explain(method() + ",baseline=" + baseline, scorer_, photo())[0];
+    EXPECT_FALSE(at::equal(zero.map, other.map)) << baseline;
+    EXPECT_EQ(other.baseline, baseline);
+  }
+}
+
+TEST_P(Perturbation, ABudgetGivesAValidPartialResult) {
+  Execution execution;
+  execution.budget.forwards = parse_method(method())->cost(height, width, 2).forwards * 2 / 3;
+  const auto results = explain(method(), scorer_, photo(), execution);
+  for (const Explanation& result : results) {
+    EXPECT_TRUE(result.partial);
+    EXPECT_LE(result.forwards, *execution.budget.forwards);
+    EXPECT_GT(result.forwards, *execution.budget.forwards - execution.batch);
+    EXPECT_FALSE(result.warnings.empty());
+    EXPECT_TRUE(at::isfinite(result.map).all().item<bool>());
+    EXPECT_GT(result.map.max().item<double>(), result.map.min().item<double>());
+  }
+}
+
+TEST_P(Perturbation, ABudgetOfTheWholeCostIsNoStop) {
+  Execution execution;
+  execution.budget.forwards = parse_method(method())->cost(height, width, 2).forwards;
+  const auto results = explain(method(), scorer_, photo(), execution);
+  EXPECT_FALSE(results[0].partial);
+  EXPECT_TRUE(at::equal(results[0].map, explain(method(), scorer_, photo())[0].map));
+}
+
+TEST_P(Perturbation, CancelledBeforeTheFirstForwardIsZeroAndSaysSo) {
+  const std::atomic<bool> cancelled = true;
+  Execution execution;
+  execution.cancelled = &cancelled;
+  const auto results = explain(method(), scorer_, photo(), execution);
+  EXPECT_TRUE(results[0].partial);
+  EXPECT_EQ(results[0].forwards, 0);
+  EXPECT_EQ(results[0].map.abs().max().item<double>(), 0);
+  EXPECT_FALSE(results[0].warnings.empty());
+}
+
+TEST_P(Perturbation, TellsItsProgress) {
+  struct Recorder : Listener {
+    int64_t begun = 0, last = 0, total = 0, ended = 0;
+    bool rising = true;
+    void on_begin(const std::string&, int64_t steps) override { ++begun, total = steps; }
+    void on_progress(int64_t done, int64_t) override { rising = rising && done > last, last = done; }
+    void on_end() override { ++ended; }
+  } recorder;
+  Execution execution;
+  execution.listener = &recorder;
+  explain(method(), scorer_, photo(), execution);
+  EXPECT_EQ(recorder.begun, 1);
+  EXPECT_EQ(recorder.ended, 1);
+  EXPECT_TRUE(recorder.rising);
+  EXPECT_EQ(recorder.last, recorder.total);
+}
+
+}  // namespace
+}  // namespace vitrail

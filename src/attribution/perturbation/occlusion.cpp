@@ -1,0 +1,142 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+#include <vitrail/occlusion.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "attribution/explain_image.h"
+#include "attribution/method_impl.h"
+
+namespace vitrail {
+
+namespace {
+
+/// The windows of one image size, numbered row by row.
+struct Windows {
+  int64_t patch, stride, rows, columns;
+
+  int64_t count() const { return rows * columns; }
+  int64_t top(int64_t window) const { return window / columns * stride; }
+  int64_t left(int64_t window) const { return window % columns * stride; }
+};
+
+Windows windows_of(const OcclusionOptions& options, int64_t height, int64_t width) {
+  const int64_t shorter = std::min(height, width);
+  const int64_t automatic = std::max<int64_t>(1, std::lround(static_cast<double>(shorter) / 7));
+  const int64_t patch = options.patch == 0 ? automatic : options.patch;
+  const int64_t stride = options.stride == 0 ? std::max<int64_t>(1, patch / 2) : options.stride;
+  if (patch > shorter)
+    throw UsageError("occlusion: found patch=" + std::to_string(patch) + " for an image of " + std::to_string(height) +
+                     " x " + std::to_string(width) + " pixels, expected at most " + std::to_string(shorter) + ".");
+  return {patch, stride, (height - patch) / stride + 1, (width - patch) / stride + 1};
+}
+
+/// An order of 0..count-1 in which every beginning is spread evenly: multiples, modulo count, of the number
+/// nearest to count / golden ratio that shares no factor with it.
+std::vector<int64_t> spread_order(int64_t count) {
+  int64_t step = std::max<int64_t>(1, std::lround(static_cast<double>(count) / 1.6180339887));
+  while (std::gcd(step, count) != 1) ++step;
+  std::vector<int64_t> order(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) order[static_cast<size_t>(i)] = i * step % count;
+  return order;
+}
+
+/// Every pixel the sum of the values of the windows that cover it. Plain sums, so that a NaN stays in its window.
+Tensor sum_over_windows(const Tensor& values, const Windows& windows, int64_t height, int64_t width) {
+  Tensor map = at::zeros({height, width}, at::kDouble);
+  const auto value = values.accessor<double, 1>();
+  auto pixel = map.accessor<double, 2>();
+  for (int64_t w = 0; w < windows.count(); ++w)
+    for (int64_t y = windows.top(w); y < windows.top(w) + windows.patch; ++y)
+      for (int64_t x = windows.left(w); x < windows.left(w) + windows.patch; ++x) pixel[y][x] += value[w];
+  return map;
+}
+
+/// The drops d_a, float64 [T,windows], by sending the image itself and then the image with one window hidden.
+Tensor score_drops(MethodRun& run, const Windows& windows, const Tensor& baseline) {
+  const Tensor hidden = baseline.expand_as(run.input());
+  const std::vector<int64_t> order = spread_order(windows.count());
+  const Tensor drops = at::zeros({run.targets(), windows.count()}, at::kDouble);
+  Tensor score_before;
+  int64_t done = 0;  // samples: the image, then windows in `order`
+  while (const int64_t n = run.next_chunk(1 + windows.count() - done)) {
+    const Tensor samples = run.input().unsqueeze(0).repeat({n, 1, 1, 1});
+    const auto window = [&](int64_t i) { return done + i == 0 ? -1 : order[static_cast<size_t>(done + i - 1)]; };
+    const auto cut = [&](const Tensor& image, int64_t w) {
+      return image.narrow(1, windows.top(w), windows.patch).narrow(2, windows.left(w), windows.patch);
+    };
+    for (int64_t i = 0; i < n; ++i)
+      if (window(i) >= 0) cut(samples[i], window(i)).copy_(cut(hidden, window(i)));
+    const Tensor scores = run.score(samples);
+    if (done == 0) run.set_scores(score_before = scores[0]);
+    for (int64_t i = 0; i < n; ++i)
+      if (window(i) >= 0) drops.select(1, window(i)).copy_(score_before - scores[i]);
+    done += n;
+  }
+  if (run.stopped())
+    run.warn("Stopped after " + std::to_string(std::max<int64_t>(done - 1, 0)) + " of " +
+             std::to_string(windows.count()) + " windows: those not tried count as 0.");
+  return drops;
+}
+
+void explain_input(MethodRun& run, const Scorer& scorer, const OcclusionOptions& options) {
+  const Windows windows = windows_of(options, run.height(), run.width());
+  const Tensor drops = score_drops(run, windows, options.baseline.resolve(run.input(), scorer));
+  const Tensor coverage = sum_over_windows(drops[0].new_ones({windows.count()}), windows, run.height(), run.width());
+  for (int64_t t = 0; t < run.targets(); ++t) {
+    Explanation& result = run.results()[static_cast<size_t>(t)];
+    result.map = sum_over_windows(drops[t], windows, run.height(), run.width());
+    if (options.normalise_coverage) result.map /= coverage.clamp_min(1);
+    result.cells = drops[t].view({windows.rows, windows.columns});
+    result.plan["patch"] = std::to_string(windows.patch);
+    result.plan["stride"] = std::to_string(windows.stride);
+    result.plan["windows"] = std::to_string(windows.rows) + "x" + std::to_string(windows.columns);
+  }
+}
+
+Method::Cost cost(const OcclusionOptions& options, int64_t height, int64_t width, int64_t) {
+  return {.forwards = 1 + windows_of(options, height, width).count()};
+}
+
+const MethodDefinition<OcclusionOptions, Scorer>& definition() {
+  using Options = OcclusionOptions;
+  static const MethodDefinition<Options, Scorer> definition(
+      {.name = "occlusion",
+       .summary = "Hides one window of the image at a time and adds up how much the score drops.",
+       .cost = "1 + ceil((height - patch + 1) / stride) x ceil((width - patch + 1) / stride)",
+       .guarantees = "Deterministic. Exact w_i (x_i - b_i) for a linear score and windows of one pixel.",
+       .paper = "Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, ECCV 2014",
+       .access = Access::scorer,
+       .is_signed = true,
+       .unit = "logit"},
+      OptionTable<Options>({
+          option("patch", &Options::patch, "side of the window in pixels; 0: a seventh of the shorter side",
+                 at_least(0)),
+          option("stride", &Options::stride, "step of the window in pixels; 0: half of the patch", at_least(0)),
+          option("baseline", &Options::baseline, "what hidden pixels become: zero, black, mean or a pixel value"),
+          option("normalise_coverage", &Options::normalise_coverage,
+                 "divide by the number of windows that cover a pixel"),
+      }),
+      occlusion, cost);
+  return definition;
+}
+
+}  // namespace
+
+const MethodEntry& occlusion_method() { return definition(); }
+
+std::vector<Explanation> occlusion(const Scorer& scorer, const Tensor& inputs, const OcclusionOptions& options,
+                                   const Execution& execution) {
+  return definition().run(scorer, inputs, options, execution,
+                          [&](MethodRun& run) { explain_input(run, scorer, options); });
+}
+
+std::vector<Explanation> occlusion(const Model& model, const Image& image, const std::string& target,
+                                   const OcclusionOptions& options) {
+  return explain_image(model, image, target,
+                       [&](const Probe& probe, const Tensor& input) { return occlusion(probe, input, options); });
+}
+
+}  // namespace vitrail
