@@ -1,0 +1,113 @@
+#include "arguments.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <regex>
+
+#include "terminal.h"
+#include "vitrail/error.h"
+
+namespace vitrail::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<int64_t> parse_size(const std::string& text) {
+  std::smatch parts;
+  if (!std::regex_match(text, parts, std::regex("([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")))
+    throw UsageError("--input-size is '" + text + "'; expected HEIGHTxWIDTH, e.g. 224x224.");
+  return {std::stoll(parts[1]), std::stoll(parts[2])};
+}
+
+bool looks_like_photo(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  constexpr std::array<const char*, 4> known = {".jpg", ".jpeg", ".png", ".webp"};
+  return std::find(known.begin(), known.end(), extension) != known.end();
+}
+
+std::vector<fs::path> photos_in(const fs::path& folder) {
+  std::vector<fs::path> photos;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (entry.is_regular_file(error) && looks_like_photo(entry.path())) photos.push_back(entry.path());
+  std::sort(photos.begin(), photos.end());
+  return photos;
+}
+
+}  // namespace
+
+void ModelArguments::add_to(CLI::App& app) {
+  app.add_option("model", path, "the network, an ONNX file")->required()->type_name("MODEL");
+  app.add_option("--preprocess", preprocess, "a JSON record, or a preset: imagenet, half, unit, raw")
+      ->type_name("FILE|PRESET");
+  app.add_option("--input-size", input_size, "fixes an input size that the file leaves open")->type_name("HxW");
+  app.add_option("--output", output, "which output, where the model has several")->type_name("NAME");
+  app.add_option("--device", device, "cpu (default), cuda or cuda:N")->type_name("DEVICE");
+  app.add_option("--threads", threads, "threads of the arithmetic (default: all)")->check(CLI::Range(1, 4096));
+}
+
+ModelOptions ModelArguments::check() const {
+  ModelOptions options;
+  if (!std::regex_match(device, std::regex("cpu|cuda(:[0-9]{1,3})?")))
+    throw UsageError("--device is '" + device + "'; expected cpu, cuda or cuda:N.");
+  if (!input_size.empty()) options.graph.input_size = parse_size(input_size);
+  options.graph.device = device;
+  options.preprocess = preprocess;
+  options.output = output;
+  std::error_code error;
+  if (!fs::exists(path, error))
+    throw ModelError("the model " + path + " does not exist; expected the path of an ONNX file.");
+  if (fs::is_directory(path, error))
+    throw ModelError("the model " + path + " is a folder; expected the path of an ONNX file.");
+  return options;
+}
+
+Model ModelArguments::load() const {
+  const ModelOptions options = check();
+  if (threads > 0) at::set_num_threads(threads);
+  return Model::load(path, options);
+}
+
+void ImageArguments::add_to(CLI::App& app) {
+  app.add_option("images", paths, "photos (JPEG, PNG, WebP), or folders of them")->required()->type_name("IMAGE");
+  app.add_flag("--exif", exif, "turn photos as their EXIF orientation says");
+}
+
+std::vector<Photo> ImageArguments::find() const {
+  std::vector<Photo> photos;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    if (!fs::exists(path, error)) {
+      photos.push_back({path, path + " does not exist; expected a photo or a folder of photos."});
+    } else if (!fs::is_directory(path, error)) {
+      photos.push_back({path, ""});
+    } else {
+      const std::vector<fs::path> inside = photos_in(path);
+      for (const fs::path& photo : inside) photos.push_back({photo, ""});
+      if (inside.empty())
+        photos.push_back({path, "the folder " + path + " holds no photo (.jpg, .jpeg, .png, .webp)."});
+    }
+  }
+  std::string problems;
+  bool usable = false;
+  for (const Photo& photo : photos) {
+    usable = usable || photo.problem.empty();
+    if (!photo.problem.empty()) problems += (problems.empty() ? "" : "\n") + photo.problem;
+  }
+  if (!usable) throw InputError(problems);
+  if (!problems.empty()) print_error(problems);
+  return photos;
+}
+
+Image ImageArguments::read(const fs::path& path) const {
+  DecodeOptions options;
+  options.apply_exif_orientation = exif;
+  return read_image(path, options);
+}
+
+}  // namespace vitrail::cli

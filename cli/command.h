@@ -1,0 +1,23 @@
+#pragma once
+
+// The subcommands: each file adds one to the application and says what to run when it was chosen.
+// A command parses, calls the library and prints: results on standard output, all else on standard error.
+
+#include <vitrail/error.h>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace vitrail::cli {
+
+struct Command {
+  CLI::App* app;
+  std::function<ExitCode()> run;
+};
+
+Command explain_command(CLI::App& app);
+Command predict_command(CLI::App& app);
+Command methods_command(CLI::App& app);
+Command inspect_command(CLI::App& app);
+
+}  // namespace vitrail::cli

@@ -1,0 +1,238 @@
+#include <vitrail/report.h>
+
+#include <algorithm>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "arguments.h"
+#include "command.h"
+#include "failure.h"
+#include "interrupt.h"
+#include "terminal.h"
+
+namespace vitrail::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+struct ExplainArguments {
+  ModelArguments model;
+  ImageArguments images;
+  std::vector<std::string> methods, targets;
+  std::string out = "out", budget;
+  std::optional<uint64_t> seed;
+  int64_t batch = Execution().batch;
+  bool dry_run = false, json = false, quiet = false;
+};
+
+std::string name_of(const Target& target) {
+  return target.label.empty() ? "class " + target.slug() : target.label + " (" + target.slug() + ")";
+}
+
+void print_result(const ImageResult& result, const Report::Written& written) {
+  std::cout << result.image.path << "\n";
+  std::vector<std::vector<std::string>> rows;
+  for (size_t i = 0; i < result.explanations.size(); ++i) {
+    const Explanation& e = result.explanations[i];
+    rows.push_back({e.name, name_of(e.target), e.target.unit_name() + " " + show_number(e.score),
+                    show_cost(e.forwards, e.backwards), show_duration(e.seconds),
+                    (written.folder / written.files[i].overlay).string(), e.partial ? "partial" : ""});
+  }
+  print_table(rows, "  ");
+}
+
+void print_warnings(const ImageResult& result) {
+  for (const Explanation& e : result.explanations)
+    for (const std::string& warning : e.warnings)
+      print_warning(result.image.path + ", " + e.name + ", " + name_of(e.target) + ": " + warning);
+}
+
+/// One run of `vitrail explain`.
+class ExplainCommand {
+ public:
+  explicit ExplainCommand(const ExplainArguments& arguments) : arguments_(arguments), progress_(arguments.quiet) {}
+
+  ExitCode run() {
+    check_arguments();
+    const std::atomic<bool>& cancelled = watch_interrupts();
+    execution_.cancelled = &cancelled;
+    execution_.listener = &progress_;
+    const Model model = arguments_.model.load();
+    for (const std::string& warning : model.warnings()) say(print_warning, warning);
+    if (methods_.empty()) {
+      const std::string chosen = default_methods(model);
+      methods_ = parse_methods(chosen, arguments_.seed);
+      say(print_note, "no method was named, taking " + chosen + " (choose with -m; `vitrail methods` lists all)");
+    }
+    return arguments_.dry_run ? plan(model) : explain(model);
+  }
+
+ private:
+  /// Everything that can be wrong before the model is loaded.
+  void check_arguments() {
+    for (const std::string& text : arguments_.methods)
+      for (auto& method : parse_methods(text, arguments_.seed)) methods_.push_back(std::move(method));
+    targets_ = arguments_.targets.empty() ? std::vector<std::string>{"top1"} : arguments_.targets;
+    for (const std::string& target : targets_) check_target_syntax(target);
+    if (!arguments_.budget.empty()) execution_.budget = Budget::parse(arguments_.budget);
+    execution_.batch = arguments_.batch;
+    arguments_.model.check();
+    photos_ = arguments_.images.find();
+    if (!arguments_.dry_run) check_output_folder(arguments_.out);
+  }
+
+  ExitCode explain(const Model& model) {
+    Report report(arguments_.out, model);
+    for (size_t i = 0; i < photos_.size() && !interrupted(); ++i) {
+      const Photo& photo = photos_[i];
+      progress_.set_subject(photo.path.filename().string() + " (" + std::to_string(i + 1) + " of " +
+                            std::to_string(photos_.size()) + ")");
+      if (!photo.problem.empty()) {
+        fail(report, photo);
+        continue;
+      }
+      try {
+        explain_photo(model, photo.path, report);
+      } catch (const InputError& error) {
+        print_error(error.what());
+        fail(report, {photo.path, error.what()});
+      }
+    }
+    if (interrupted()) interrupt(report);
+    const fs::path page = report.finish();
+    if (arguments_.json)
+      std::cout << "{\"format\": \"vitrail-explain\", \"version\": 1, \"report\": "
+                << Json(page.string()).dump(-1, ' ', false, Json::error_handler_t::replace) << ",\n\"images\": ["
+                << documents_ << "]}\n";
+    else if (!arguments_.quiet)
+      std::cout << "report: " << page.string() << '\n';
+    return exit_code();
+  }
+
+  void explain_photo(const Model& model, const fs::path& path, Report& report) {
+    const ImageResult result = explain_image(model, arguments_.images.read(path), methods_, targets_, execution_);
+    const Report::Written written = report.add(result);
+    ++done_;
+    add_document(written.json);
+    if (arguments_.quiet) return;
+    print_warnings(result);
+    if (!arguments_.json) print_result(result, written);
+  }
+
+  void fail(Report& report, const Photo& photo) {
+    ++failed_;
+    report.add_failure(photo.path, photo.problem);
+    const Json json = {{"path", photo.path.string()}, {"error", photo.problem}};
+    add_document(json.dump(1, ' ', false, Json::error_handler_t::replace));
+  }
+
+  void interrupt(Report& report) {
+    const std::string note = "Interrupted: " + std::to_string(done_) + " of " + std::to_string(photos_.size()) +
+                             " photos have results; what is unfinished in them is marked as partial.";
+    report.add_note(note);
+    print_error(note);
+  }
+
+  /// The cost of the first photo that can be read stands for all.
+  ExitCode plan(const Model& model) {
+    for (const Photo& photo : photos_) {
+      if (!photo.problem.empty()) continue;
+      try {
+        const Image image = arguments_.images.read(photo.path);
+        print_plan(plan_explanations(model, image, methods_, targets_, execution_));
+        return ExitCode::done;
+      } catch (const InputError& error) {
+        print_error(error.what());
+      }
+    }
+    return ExitCode::input;
+  }
+
+  void print_plan(const Plan& plan) {
+    const auto photos =
+        std::count_if(photos_.begin(), photos_.end(), [](const Photo& photo) { return photo.problem.empty(); });
+    const double total = plan.seconds() * static_cast<double>(photos);
+    if (arguments_.json) {
+      Json methods = Json::array();
+      for (const PlannedMethod& method : plan.methods)
+        methods.push_back({{"method", method.method},
+                           {"forwards", method.forwards},
+                           {"backwards", method.backwards},
+                           {"seconds", method.seconds}});
+      std::cout << Json({{"format", "vitrail-plan"},
+                         {"version", 1},
+                         {"images", photos},
+                         {"targets", plan.targets},
+                         {"seconds_per_forward", plan.seconds_per_forward},
+                         {"methods", methods},
+                         {"seconds", total}})
+                       .dump(1)
+                << '\n';
+      return;
+    }
+    std::vector<std::vector<std::string>> rows;
+    for (const PlannedMethod& method : plan.methods)
+      rows.push_back({method.method, show_cost(method.forwards, method.backwards), show_duration(method.seconds)});
+    print_table(rows);
+    std::cout << "one forward takes " << show_number(1000 * plan.seconds_per_forward) << " ms here; " << photos
+              << (photos == 1 ? " photo, " : " photos, ") << plan.targets
+              << (plan.targets == 1 ? " target" : " targets") << ": about " << show_duration(total) << '\n';
+  }
+
+  void say(void (*print)(const std::string&), const std::string& message) const {
+    if (!arguments_.quiet) print(message);
+  }
+
+  void add_document(const std::string& json) {
+    if (arguments_.json) documents_ += (documents_.empty() ? "\n" : ",\n") + json;
+  }
+
+  bool interrupted() const { return execution_.cancelled->load(); }
+
+  ExitCode exit_code() const {
+    if (interrupted()) return ExitCode::interrupted;
+    if (done_ == 0) return ExitCode::input;
+    return failed_ > 0 ? ExitCode::some_inputs_failed : ExitCode::done;
+  }
+
+  const ExplainArguments& arguments_;
+  Progress progress_;
+  Execution execution_;
+  Methods methods_;
+  std::vector<std::string> targets_;
+  std::vector<Photo> photos_;
+  size_t done_ = 0, failed_ = 0;
+  std::string documents_;  ///< result documents, for --json
+};
+
+}  // namespace
+
+Command explain_command(CLI::App& app) {
+  CLI::App* explain = app.add_subcommand("explain", "shows where a network looks, on photos");
+  auto arguments = std::make_shared<ExplainArguments>();
+  arguments->model.add_to(*explain);
+  arguments->images.add_to(*explain);
+  explain->add_option("-m,--methods", arguments->methods, "methods with options, e.g. sobol:grid=8,designs=16,rise")
+      ->type_name("METHODS")
+      ->allow_extra_args(false);
+  explain
+      ->add_option("-t,--target", arguments->targets,
+                   "what to explain: top1 (default), topK, a class index or label, prob:T, A-vs-B; repeatable")
+      ->type_name("TARGET")
+      ->allow_extra_args(false);
+  explain->add_option("-o,--out", arguments->out, "folder of the results (default: out)")->type_name("DIR");
+  explain->add_option("--seed", arguments->seed, "seed of every sampling method that does not name its own");
+  explain->add_option("--budget", arguments->budget, "limit of each method: 2000forwards or 30s")->type_name("LIMIT");
+  explain->add_option("--batch", arguments->batch, "samples a forward (default: 8)")->check(CLI::Range(1, 65536));
+  explain->add_flag("--dry-run", arguments->dry_run, "only say what it would cost");
+  explain->add_flag("--json", arguments->json, "one JSON document on standard output");
+  explain->add_flag("--quiet", arguments->quiet, "only errors");
+  explain->footer(
+      "Example: vitrail explain model.onnx cat.jpg dog.jpg -m gradcam,sobol:grid=8 -t top1 -t \"tabby cat\" -o out\n"
+      "Writes DIR/PHOTO/result.json, maps and overlays for each photo, and DIR/report.html over all of them.");
+  return {explain, [arguments] { return ExplainCommand(*arguments).run(); }};
+}
+
+}  // namespace vitrail::cli

@@ -1,0 +1,49 @@
+// vitrail COMMAND: the exit codes are those of vitrail/error.h.
+
+#include <vitrail/version.h>
+
+#include <csignal>
+#include <iostream>
+#include <vector>
+
+#include "command.h"
+#include "failure.h"
+#include "terminal.h"
+
+namespace {
+
+using namespace vitrail;
+using namespace vitrail::cli;
+
+ExitCode run(int argc, char** argv) {
+  CLI::App app("Explains vision models: where a network looks, from an ONNX file and photos.", "vitrail");
+  app.set_version_flag("--version", "vitrail " + version());
+  app.require_subcommand(1);
+  app.footer("Example: vitrail explain model.onnx cat.jpg -m gradcam,sobol\nHelp on a command: vitrail COMMAND --help");
+  const std::vector<Command> commands = {explain_command(app), predict_command(app), methods_command(app),
+                                         inspect_command(app)};
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? ExitCode::done : ExitCode::usage;
+  }
+  for (const Command& command : commands)
+    if (command.app->parsed()) return command.run();
+  throw_internal_error("a command was chosen", __FILE__, __LINE__, "");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of the write, like a full disk
+  ExitCode code;
+  try {
+    code = run(argc, argv);
+    if (!std::cout.flush()) throw MachineError("cannot write to standard output. Is the disk full?");
+  } catch (...) {
+    const Failure failure = describe_failure();
+    print_error(failure.message);
+    code = failure.code;
+  }
+  return static_cast<int>(code);
+}

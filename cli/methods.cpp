@@ -1,0 +1,94 @@
+#include <vitrail/method.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "command.h"
+#include "terminal.h"
+
+namespace vitrail::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct MethodsArguments {
+  std::string name;
+  bool json = false;
+};
+
+std::string access_of(const MethodInfo& info) {
+  switch (info.access) {
+    case Access::scorer:
+      return "scores";
+    case Access::gradient:
+      return "gradients";
+    case Access::layer:
+      return "layers";
+  }
+  throw_internal_error("a known access", __FILE__, __LINE__, info.name);
+}
+
+Json to_json(const MethodInfo& info) {
+  Json options = Json::array();
+  for (const OptionInfo& option : info.options)
+    options.push_back({{"name", option.name},
+                       {"type", option.type},
+                       {"default", option.default_value},
+                       {"description", option.description}});
+  return {{"name", info.name},        {"aliases", info.aliases},       {"summary", info.summary},
+          {"needs", access_of(info)}, {"signed", info.is_signed},      {"unit", info.unit},
+          {"cost", info.cost},        {"guarantees", info.guarantees}, {"paper", info.paper},
+          {"options", options}};
+}
+
+void print_method(const MethodInfo& info) {
+  std::cout << info.name;
+  for (const std::string& alias : info.aliases) std::cout << " (" << alias << ")";
+  std::cout << ": " << info.summary << "\n\n";
+  print_table({{"needs", access_of(info) + " of the model"},
+               {"map", info.unit + (info.is_signed ? ", signed" : ", unsigned")},
+               {"cost", info.cost},
+               {"guarantees", info.guarantees},
+               {"paper", info.paper}});
+  if (info.options.empty()) return;
+  std::cout << "\nOptions with their defaults, as in \"" << info.name << ":" << info.options[0].name << "="
+            << info.options[0].default_value << "\"\n";
+  std::vector<std::vector<std::string>> rows;
+  for (const OptionInfo& option : info.options)
+    rows.push_back({option.name + "=" + option.default_value, option.type, option.description});
+  print_table(rows, "  ");
+}
+
+void print_list(const std::vector<MethodInfo>& infos) {
+  std::vector<std::vector<std::string>> rows;
+  for (const MethodInfo& info : infos) rows.push_back({info.name, access_of(info), info.summary});
+  print_table(rows);
+}
+
+ExitCode run(const MethodsArguments& arguments) {
+  const bool one = !arguments.name.empty();
+  const std::vector<MethodInfo> infos = one ? std::vector{parse_method(arguments.name)->info()} : methods();
+  if (arguments.json) {
+    Json list = Json::array();
+    for (const MethodInfo& info : infos) list.push_back(to_json(info));
+    std::cout << Json({{"format", "vitrail-methods"}, {"version", 1}, {"methods", list}}).dump(1) << '\n';
+  } else if (one) {
+    print_method(infos[0]);
+  } else {
+    print_list(infos);
+  }
+  return ExitCode::done;
+}
+
+}  // namespace
+
+Command methods_command(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("methods", "lists the methods, or describes one with its options");
+  auto arguments = std::make_shared<MethodsArguments>();
+  command->add_option("name", arguments->name, "a method, e.g. sobol")->type_name("NAME");
+  command->add_flag("--json", arguments->json, "one JSON document on standard output");
+  command->footer("Example: vitrail methods sobol");
+  return {command, [arguments] { return run(*arguments); }};
+}
+
+}  // namespace vitrail::cli

@@ -1,0 +1,179 @@
+#include "report/html_report.h"
+
+#include <ATen/ops/mean.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+
+#include "report/html_style.h"
+#include "vitrail/version.h"
+
+namespace vitrail {
+namespace {
+
+constexpr int64_t kPictureSide = 640;  ///< of the pictures inside the report; the files keep the full size
+
+std::string tag(const std::string& name, const std::string& classes, const std::string& content) {
+  return "<" + name + (classes.empty() ? "" : " class=\"" + classes + "\"") + ">" + content + "</" + name + ">";
+}
+
+/// A picture inside the text, scaled down where it is large.
+std::string picture(const Tensor& pixels, const std::string& description) {
+  const int64_t height = pixels.size(0), width = pixels.size(1), side = std::max(height, width);
+  const auto scaled = [side](int64_t n) { return std::max<int64_t>(1, (n * kPictureSide + side / 2) / side); };
+  const Tensor small =
+      side <= kPictureSide ? pixels : resize(pixels, scaled(height), scaled(width), ResizeFilter::bilinear);
+  return "<img alt=\"" + escape_html(description) + "\" src=\"data:image/png;base64," + base64(encode_png(small)) +
+         "\">";
+}
+
+std::string show_percent(double share) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), share >= 0.0995 ? "%.0f %%" : "%.1f %%", 100 * share);
+  return text.data();
+}
+
+std::string class_name(int64_t index, const std::string& label) {
+  return label.empty() ? "class " + std::to_string(index) : label;
+}
+
+std::string prediction_table(const std::vector<Prediction>& prediction) {
+  std::string rows;
+  for (const Prediction& p : prediction) {
+    const double share = std::isfinite(p.probability) ? std::clamp(p.probability, 0.0, 1.0) : 0;
+    const std::string bar =
+        "<span class=\"bar\"><span style=\"width:" + show_number(100 * share) + "%\"></span></span>";
+    rows += tag("tr", "",
+                tag("td", "", escape_html(class_name(p.index, p.label)) + tag("small", "", std::to_string(p.index))) +
+                    tag("td", "wide", bar) +
+                    tag("td", "number", std::isfinite(p.probability) ? show_percent(p.probability) : "-") +
+                    tag("td", "number", show_number(p.logit)));
+  }
+  return tag(
+      "table", "prediction",
+      "<tr><th>class</th><th></th><th class=\"number\">probability</th><th class=\"number\">logit</th></tr>" + rows);
+}
+
+/// Name and value pairs under a picture; rows without a value are left out.
+std::string facts(const std::vector<std::pair<std::string, std::string>>& rows) {
+  std::string text;
+  for (const auto& [name, value] : rows)
+    if (!value.empty()) text += tag("dt", "", escape_html(name)) + tag("dd", "", escape_html(value));
+  return tag("dl", "", text);
+}
+
+std::string cost_of(const Explanation& e) {
+  std::string cost = std::to_string(e.forwards) + " forwards";
+  if (e.backwards > 0) cost += ", " + std::to_string(e.backwards) + " backwards";
+  return cost + ", " + show_number(e.seconds) + " s";
+}
+
+std::string figure(const Explanation& e, const Tensor& overlay) {
+  const std::string target = class_name(e.target.index, e.target.label);
+  const auto layer = e.plan.find("layer");
+  std::string text = tag("h3", "", escape_html(e.name) + (e.partial ? tag("span", "badge", "partial") : "")) +
+                     tag("p", "target", escape_html(target) + tag("small", "", escape_html(e.target.slug())));
+  text +=
+      facts({{"score", show_number(e.score) + " " + e.target.unit_name()},
+             {"map", e.unit + (e.is_signed ? ", signed" : ", unsigned")},
+             {"cost", cost_of(e)},
+             {"standard error",
+              e.standard_error.defined() ? show_number(e.standard_error.mean().item<double>()) + " on average" : ""},
+             {"completeness gap", e.completeness_gap ? show_number(*e.completeness_gap) : ""},
+             {"layer", layer == e.plan.end() ? "" : layer->second},
+             {"baseline", e.baseline}});
+  for (const std::string& warning : e.warnings) text += tag("p", "warning", escape_html(warning));
+  text += tag("code", "", escape_html(e.method));
+  return tag("figure", "", picture(overlay, e.name + " for " + target) + tag("figcaption", "", text));
+}
+
+}  // namespace
+
+std::string escape_html(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        escaped += "&amp;";
+        break;
+      case '<':
+        escaped += "&lt;";
+        break;
+      case '>':
+        escaped += "&gt;";
+        break;
+      case '"':
+        escaped += "&quot;";
+        break;
+      case '\'':
+        escaped += "&#39;";
+        break;
+      default:
+        escaped += c;
+    }
+  }
+  return escaped;
+}
+
+std::string base64(std::span<const std::byte> bytes) {
+  constexpr char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t count = std::min<size_t>(3, bytes.size() - i);
+    uint32_t group = 0;
+    for (size_t k = 0; k < 3; ++k) group = group << 8 | (k < count ? std::to_integer<uint32_t>(bytes[i + k]) : 0);
+    for (size_t k = 0; k < 4; ++k) text += k <= count ? letters[group >> (18 - 6 * k) & 63] : '=';
+  }
+  return text;
+}
+
+std::string show_number(double value) {
+  if (!std::isfinite(value)) return "not a number";
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.4g", value);
+  return text.data();
+}
+
+std::string html_head(const Model& model) {
+  const std::string name = std::filesystem::path(model.graph().path()).filename().string();
+  std::string text =
+      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
+      escape_html(name) + " - vitrail</title>\n<style>" + kHtmlStyle + "</style>\n</head>\n<body>\n<header>\n" +
+      tag("h1", "", escape_html(name)) + "\n";
+  text += facts({{"input", to_string(model.graph().inputs().at(0).shape)},
+                 {"preprocessing", model.preprocess_source()},
+                 {"sha256", model.graph().sha256()},
+                 {"vitrail", version()}});
+  for (const std::string& warning : model.warnings()) text += tag("p", "warning", escape_html(warning));
+  return text + "\n</header>\n<main>\n";
+}
+
+std::string html_section(const ImageResult& result, const Tensors& overlays) {
+  const std::string path = result.image.path.empty() ? "image" : result.image.path;
+  const std::string size = std::to_string(result.image.width()) + " x " + std::to_string(result.image.height());
+  std::string figures;
+  for (size_t i = 0; i < overlays.size(); ++i) figures += figure(result.explanations[i], overlays[i]) + "\n";
+  return "<section>\n" +
+         tag("h2", "",
+             escape_html(std::filesystem::path(path).filename().string()) + tag("small", "", size) +
+                 (result.partial() ? tag("span", "badge", "partial") : "")) +
+         "\n<div class=\"seen\">" + picture(result.image.pixels, path) + prediction_table(result.prediction) +
+         "</div>\n<div class=\"grid\">\n" + figures + "</div>\n</section>\n";
+}
+
+std::string html_failure(const std::string& image, const std::string& message) {
+  return "<section>\n" + tag("h2", "", escape_html(image) + tag("span", "badge", "failed")) +
+         tag("p", "warning", escape_html(message)) + "\n</section>\n";
+}
+
+std::string html_note(const std::string& note) { return tag("p", "warning", escape_html(note)) + "\n"; }
+
+std::string html_tail() { return "</main>\n</body>\n</html>\n"; }
+
+}  // namespace vitrail

@@ -1,0 +1,20 @@
+#pragma once
+
+// NumPy's .npy, version 1.0: a magic, a header that is a Python dictionary, little-endian values in C order.
+// float32 only, since maps are.
+
+#include <vitrail/tensor.h>
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace vitrail {
+
+/// Any shape; other types are converted to float32.
+std::vector<std::byte> encode_npy(const Tensor& tensor);
+
+/// Reads what encode_npy writes. Throws InputError for another type, order or length.
+Tensor decode_npy(std::span<const std::byte> bytes);
+
+}  // namespace vitrail

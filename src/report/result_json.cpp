@@ -1,0 +1,106 @@
+// result.json: docs/result.md is the page of the format, docs/result.schema.json its schema.
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "vitrail/error.h"
+#include "vitrail/report.h"
+#include "vitrail/version.h"
+
+namespace vitrail {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// JSON has no NaN and no Infinity: they become null, and a word in the warnings says which number it was.
+Json number(double value, const std::string& what, Json& warnings) {
+  if (std::isfinite(value)) return value;
+  warnings.push_back(what + " is not a finite number (" + (std::isnan(value) ? "NaN" : "infinite") + ").");
+  return nullptr;
+}
+
+Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+Json dimension(const Dim& dim) {
+  if (dim.per_batch == 0) return dim.fixed;
+  const std::string text = to_string(Shape{dim});
+  return text.substr(1, text.size() - 2);
+}
+
+Json model_json(const Model& model) {
+  Json shape = Json::array();
+  for (const Dim& dim : model.graph().inputs().at(0).shape) shape.push_back(dimension(dim));
+  return {{"path", model.graph().path()},
+          {"sha256", model.graph().sha256()},
+          {"input_shape", shape},
+          {"preprocess", Json::parse(model.preprocess().to_json())},
+          {"preprocess_source", model.preprocess_source()}};
+}
+
+Json image_json(const ImageResult& result) {
+  const Rectangle& placed = result.placed;
+  return {{"path", result.image.path},
+          {"sha256", text_or_null(result.image.sha256)},
+          {"width", result.image.width()},
+          {"height", result.image.height()},
+          {"placed", {{"x0", placed.x0}, {"y0", placed.y0}, {"x1", placed.x1}, {"y1", placed.y1}}}};
+}
+
+Json explanation_json(const Explanation& e, const ExplanationFiles& files) {
+  Json warnings = e.warnings;
+  Json target = {{"string", e.target.string},
+                 {"index", e.target.index},
+                 {"label", text_or_null(e.target.label)},
+                 {"unit", e.target.unit_name()}};
+  if (e.target.versus >= 0) target["versus"] = e.target.versus;
+  const Json score = number(e.score, "the score", warnings);
+  const Json gap = e.completeness_gap ? number(*e.completeness_gap, "the completeness gap", warnings) : Json(nullptr);
+  return {{"method", e.method},
+          {"name", e.name},
+          {"target", target},
+          {"map", files.map},
+          {"cells", text_or_null(files.cells)},
+          {"standard_error", text_or_null(files.standard_error)},
+          {"overlay", files.overlay},
+          {"signed", e.is_signed},
+          {"unit", e.unit},
+          {"score", score},
+          {"forwards", e.forwards},
+          {"backwards", e.backwards},
+          {"seconds", e.seconds},
+          {"seed", e.seed},
+          {"baseline", text_or_null(e.baseline)},
+          {"plan", e.plan},
+          {"completeness_gap", gap},
+          {"partial", e.partial},
+          {"warnings", warnings}};
+}
+
+}  // namespace
+
+std::string result_to_json(const ImageResult& result, const Model& model, const std::vector<ExplanationFiles>& files) {
+  VITRAIL_CHECK(files.size() == result.explanations.size(), "files and explanations differ in number");
+  Json warnings = model.warnings();
+  Json prediction = Json::array();
+  for (const Prediction& p : result.prediction) {
+    const std::string what = " of class " + std::to_string(p.index);
+    prediction.push_back({{"index", p.index},
+                          {"label", text_or_null(p.label)},
+                          {"logit", number(p.logit, "the logit" + what, warnings)},
+                          {"probability", number(p.probability, "the probability" + what, warnings)}});
+  }
+  Json explanations = Json::array();
+  for (size_t i = 0; i < files.size(); ++i) explanations.push_back(explanation_json(result.explanations[i], files[i]));
+  const Json json = {{"format", "vitrail-result"},
+                     {"version", 1},
+                     {"vitrail", version()},
+                     {"model", model_json(model)},
+                     {"status", result.partial() ? "partial" : "complete"},
+                     {"image", image_json(result)},
+                     {"prediction", prediction},
+                     {"explanations", explanations},
+                     {"warnings", warnings}};
+  return json.dump(1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace vitrail
