@@ -1,0 +1,64 @@
+# The few commands of the house. `make help` lists them.
+#
+# Everything is built by CMake and Ninja under build/; each target makes sure of its set-up first,
+# which takes no time when nothing is missing.
+
+PYTHON := .venv/bin/python
+BUILD := build/release
+DEMO := .cache/demo
+PRESET_FLAGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test unit conformance bench format format-check lint asan ubsan sanitize install clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+setup: ## install what is missing
+	@scripts/setup
+
+build: setup ## build/release/vitrail
+	@cmake --preset release $(PRESET_FLAGS) --log-level=WARNING
+	@cmake --build --preset release
+
+demo: build ## explain two photos; writes out/demo/report.html
+	$(BUILD)/vitrail explain $(DEMO)/efficientnet_lite0.onnx $(DEMO)/coffee.png $(DEMO)/chelsea.png \
+	  -m saliency,integrated_gradients,gradcam,occlusion,rise,sobol -t top1 -t 282-vs-285 -o out/demo
+	@echo "Open $(CURDIR)/out/demo/report.html in a browser."
+
+test: build ## every test
+	@ctest --preset release
+
+conformance: build ## the ONNX node cases
+	@$(BUILD)/tests/conformance
+
+bench: build ## every benchmark; ratios against peers, below 1 = vitrail faster
+	@for script in bench/*.py; do $(PYTHON) $$script || exit 1; done
+
+bench-%: build
+	@$(PYTHON) bench/$*.py
+
+format: setup ## format C++ and Python
+	@git ls-files '*.h' '*.cpp' | xargs .venv/bin/clang-format -i
+	@.venv/bin/ruff format --quiet
+
+format-check: setup ## fail where `make format` would change something
+	@git ls-files '*.h' '*.cpp' | xargs .venv/bin/clang-format --dry-run --Werror
+	@.venv/bin/ruff format --check --quiet
+
+lint: build ## house rules, Python checks, clang-tidy
+	@$(PYTHON) scripts/lint.py
+	@.venv/bin/ruff check --quiet
+	@$(PYTHON) scripts/tidy.py
+
+# The unit tests under the address and leak sanitizer, the undefined behaviour sanitizer, or both at once.
+asan ubsan sanitize: setup
+	@cmake --preset $@ --log-level=WARNING
+	@cmake --build --preset $@ --target unit_tests
+	@ctest --preset $@
+
+install: build ## cmake --install; PREFIX=/where
+	@cmake --install $(BUILD) $(if $(PREFIX),--prefix $(PREFIX))
+
+clean: ## remove what was built, not what was set up
+	@rm -rf build out
