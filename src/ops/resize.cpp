@@ -297,10 +297,8 @@ double Resize::coordinate(const AxisPlan& plan, int64_t o) const {
   switch (coordinates_) {
     case Coordinates::half_pixel:
       return half_pixel;
-    case Coordinates::half_pixel_symmetric: {
-      const double offset = input / 2 * (1 - static_cast<double>(plan.output) / output);
-      return offset + (position + 0.5) / plan.scale - 0.5;
-    }
+    case Coordinates::half_pixel_symmetric:  // the centres of input and output coincide, exactly
+      return (input - 1) / 2 + (position - static_cast<double>(plan.output - 1) / 2) / plan.scale;
     case Coordinates::pytorch_half_pixel:
       return plan.output > 1 ? half_pixel : 0;
     case Coordinates::align_corners:

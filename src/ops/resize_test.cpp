@@ -64,6 +64,14 @@ TEST(Resize, AgreesWithTheReferenceInEveryModeAndCoordinateSystem) {
   }
 }
 
+TEST(Resize, SymmetricCoordinatesHitTheMiddleExactly) {
+  // Positions 1, 3 and 5 of 7: rounding up must not take the next ones.
+  const NamedAttributes up{{"nearest_mode", std::string("ceil")}};
+  expect_values(by_scales(at::arange(7, at::kFloat).reshape({1, 1, 7}), {1, 1, 0.5},
+                          attributes("nearest", "half_pixel_symmetric", up)),
+                {1, 3, 5}, {1, 1, 3});
+}
+
 TEST(Resize, RoundsNearestAsTold) {
   const struct {
     std::string nearest;
