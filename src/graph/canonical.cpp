@@ -5,6 +5,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <functional>
@@ -222,6 +223,24 @@ Replacement layer_norm(const NodeSpec& node, const Pattern& pattern, Draft& draf
   return {};
 }
 
+// Before opset 13 Softmax flattened its input to rows; where a row is the last dimension that changes nothing
+Replacement flat_softmax(const NodeSpec& node, const Pattern& pattern, Draft&) {
+  if (node.op_type != "Reshape") return {};
+  for (const char* op_type : {"Softmax", "LogSoftmax"}) {
+    const NodeSpec* softmax = pattern.producer(node.inputs[0], op_type);
+    const NodeSpec* flat = softmax ? pattern.producer(softmax->inputs[0], "Flatten") : nullptr;
+    if (!flat) continue;
+    const Shape shape = pattern.shape(flat->inputs[0]);
+    if (shape.empty() || pattern.shape(node.outputs[0]) != shape ||
+        normalize_axis(flat->attributes.get_int("axis", 1), shape.size()) + 1 != static_cast<int64_t>(shape.size()))
+      continue;
+    NodeSpec spec = ending(node, op_type, {flat->inputs[0]});
+    spec.attributes.set("axis", int64_t{-1});
+    return {spec};
+  }
+  return {};
+}
+
 /// value = 1 + function(inner): gives inner.
 std::optional<std::string> one_plus(const std::string& value, const char* function, const Pattern& pattern) {
   auto sum = pattern.with_scalar(pattern.producer(value, "Add"));
@@ -387,7 +406,8 @@ struct Rule {
   const char* layer;
   Rewrite rewrite;
 };
-constexpr std::array<Rule, 5> kRules = {{{"LayerNormalization", layer_norm},
+constexpr std::array<Rule, 6> kRules = {{{"Softmax over rows", flat_softmax},
+                                         {"LayerNormalization", layer_norm},
                                          {"Gelu", gelu},
                                          {"Swish or HardSwish", silu},
                                          {"GroupNormalization", group_norm},
@@ -420,6 +440,51 @@ void apply(const Rule& rule, Draft& draft) {
     if (!superseded) draft.nodes.push_back(std::move(node));
   }
   if (count > 0) draft.notes.push_back(std::to_string(count) + " x " + rule.layer + " recognised");
+}
+
+/// Nodes that hand their input on unchanged, and so only hide a pattern.
+bool is_no_op(const NodeSpec& spec, const Draft& draft) {
+  static const std::set<std::string> kCandidates = {"Identity", "Dropout", "Flatten",  "Reshape",
+                                                    "Cast",     "Squeeze", "Unsqueeze"};
+  if (kCandidates.count(spec.op_type) == 0 || spec.outputs.size() != 1 || draft.constant(spec.inputs[0])) return false;
+  const TracedValue &in = draft.traced.at(spec.inputs[0]), &out = draft.traced.at(spec.outputs[0]);
+  return in.type == out.type && in.shape == out.shape;
+}
+
+/// Takes no-ops out. Their outputs live on as other names of their inputs; a name that the file gives to an
+/// input or output of the model stays.
+void remove_no_ops(Draft& draft) {
+  std::set<std::string> fixed;
+  for (const OnnxValue& value : draft.inputs) fixed.insert(value.name);
+  for (const OnnxValue& value : draft.outputs) fixed.insert(value.name);
+  std::unordered_map<std::string, std::string> renamed;
+  auto current = [&](std::string name) {
+    for (auto it = renamed.find(name); it != renamed.end(); it = renamed.find(name)) name = it->second;
+    return name;
+  };
+  std::vector<DraftNode> kept;
+  for (DraftNode& node : draft.nodes) {
+    for (std::string& input : node.spec.inputs) input = current(input);
+    const std::string out = node.spec.outputs[0];
+    if (!is_no_op(node.spec, draft) || (fixed.count(out) > 0 && fixed.count(node.spec.inputs[0]) > 0)) {
+      kept.push_back(std::move(node));
+      continue;
+    }
+    // Of the two names the model's own survives.
+    const std::string in = node.spec.inputs[0];
+    const bool keep_output = fixed.count(out) > 0;
+    const std::string &gone = keep_output ? in : out, &stays = keep_output ? out : in;
+    renamed[gone] = stays;
+    draft.aliases[gone] = stays;
+    if (keep_output)
+      for (DraftNode& before : kept) {
+        std::replace(before.spec.inputs.begin(), before.spec.inputs.end(), gone, stays);
+        std::replace(before.spec.outputs.begin(), before.spec.outputs.end(), gone, stays);
+      }
+  }
+  draft.nodes = std::move(kept);
+  // An alias may point at a name that disappeared later.
+  for (auto& [alias, name] : draft.aliases) name = current(name);
 }
 
 /// The value before a trailing Softmax is the logits, the one after it the probabilities.
@@ -458,6 +523,7 @@ void note_leading_nodes(Draft& draft) {
 }  // namespace
 
 void canonicalise(Draft& draft) {
+  remove_no_ops(draft);
   for (const Rule& rule : kRules) {
     apply(rule, draft);
     remove_dead(draft);

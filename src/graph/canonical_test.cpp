@@ -221,6 +221,37 @@ TEST(Canonical, AttentionKeepsTheNameOfItsSoftmax) {
     }
 }
 
+TEST(Canonical, NoOpsGoAndTheirNamesStay) {
+  OnnxBuilder net;
+  net.input("x", {-1, 4})
+      .initializer("w", at::randn({4, 3}))
+      .node("Identity", {"x"}, {"same"})
+      .node("MatMul", {"same", "w"}, {"m"})
+      .node("Dropout", {"m"}, {"d"})
+      .node("Relu", {"d"}, {"r"})
+      .node("Flatten", {"r"}, {"y"})
+      .output("y");
+  Graph graph = Graph::load(net.save());
+  EXPECT_THAT(operators(graph), ::testing::ElementsAre("MatMul", "Relu"));
+  Tensor x = at::randn({2, 4});
+  Tensors out = graph.run({{"x", x}}, {"y", "r", "d", "m", "same"});
+  EXPECT_TRUE(at::allclose(out[0], out[1]));
+  EXPECT_TRUE(at::allclose(out[2], out[3]));
+  EXPECT_TRUE(at::allclose(out[4], x));
+}
+
+TEST(Canonical, SoftmaxOfOldFilesIsOneNode) {
+  for (bool four_dimensions : {false, true}) {
+    OnnxBuilder net(9);
+    net.input("x", four_dimensions ? std::vector<int64_t>{1, 2, 3, 4} : std::vector<int64_t>{1, 4})
+        .node("Relu", {"x"}, {"r"})
+        .node("Softmax", {"r"}, {"y"})
+        .attribute("axis", int64_t{four_dimensions ? 3 : 1})
+        .output("y");
+    EXPECT_THAT(operators(Graph::load(net.save())), ::testing::ElementsAre("Relu", "Softmax"));
+  }
+}
+
 TEST(Canonical, TrailingSoftmaxNamesLogitsAndProbabilities) {
   OnnxBuilder net;
   net.input("x", {-1, 4})

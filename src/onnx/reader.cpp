@@ -1,0 +1,277 @@
+#include "onnx/reader.h"
+
+#include <ATen/ops/tensor.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <fstream>
+#include <queue>
+#include <set>
+#include <unordered_map>
+
+#include "onnx/adapters.h"
+#include "onnx/scopes.h"
+#include "onnx/tensors.h"
+#include "vitrail/error.h"
+
+namespace vitrail {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string sha256_of(std::span<const std::byte> bytes) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int length = 0;
+  EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_sha256(), nullptr);
+  static const char* kDigits = "0123456789abcdef";
+  std::string text;
+  for (unsigned int i = 0; i < length; ++i) {
+    text += kDigits[digest[i] >> 4];
+    text += kDigits[digest[i] & 15];
+  }
+  return text;
+}
+
+template <typename Proto>
+void parse(std::span<const std::byte> bytes, const std::string& name, int max_depth, Proto& proto) {
+  google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()));
+  google::protobuf::io::CodedInputStream coded(&stream);
+  coded.SetRecursionLimit(max_depth);
+  if (!proto.ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage())
+    throw ModelError(
+        name + " is not a valid ONNX file (" + std::to_string(bytes.size()) +
+        " bytes): truncated, damaged, nested too deeply, or of another format. Export or download it again.");
+}
+
+std::string domain_of(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
+
+/// One model while it is read.
+class Reader {
+ public:
+  Reader(const onnx::ModelProto& proto, std::string name, std::optional<fs::path> folder, const ReadLimits& limits)
+      : proto_(proto), name_(std::move(name)), limits_(limits), tensors_(std::move(folder), limits) {}
+
+  OnnxModel read() {
+    read_header();
+    const onnx::GraphProto& graph = proto_.graph();
+    check_count(graph.node_size(), limits_.max_nodes, "nodes");
+    check_count(graph.initializer_size(), limits_.max_tensors, "initializers");
+    if (graph.sparse_initializer_size() > 0)
+      throw ModelError(name_ + " has sparse initializers; export it with dense ones.");
+    if (graph.output_size() == 0) throw ModelError(name_ + " has no outputs: it is no model.");
+    for (const auto& tensor : graph.initializer()) {
+      define(tensor.name());
+      model_.initializers[tensor.name()] = tensors_.read(tensor, tensor.name());
+    }
+    for (const auto& input : graph.input()) {
+      if (model_.initializers.count(input.name())) continue;
+      define(input.name());
+      model_.inputs.push_back(read_value(input, "input"));
+    }
+    for (const auto& node : graph.node()) read_node(node);
+    sort_nodes();
+    for (const auto& output : graph.output()) {
+      if (!defined_.count(output.name()))
+        throw ModelError("the output '" + output.name() + "' of " + name_ + " is not computed by any node.");
+      model_.outputs.push_back({output.name(), at::kFloat, false, {}});
+    }
+    return std::move(model_);
+  }
+
+ private:
+  void read_header() {
+    if (!proto_.has_graph()) throw ModelError(name_ + " holds no graph: it is not an ONNX model.");
+    if (proto_.functions_size() > 0)
+      throw ModelError(name_ + " defines local functions ('" + proto_.functions(0).name() +
+                       "'); inline them before export.");
+    model_.path = name_;
+    model_.ir_version = proto_.ir_version();
+    model_.producer =
+        proto_.producer_name() + (proto_.producer_version().empty() ? "" : " " + proto_.producer_version());
+    for (const auto& opset : proto_.opset_import()) model_.opsets[domain_of(opset.domain())] = opset.version();
+    if (!model_.opsets.count("")) throw ModelError(name_ + " does not say its opset (opset_import is empty).");
+    for (const auto& entry : proto_.metadata_props()) model_.metadata[entry.key()] = entry.value();
+  }
+
+  void check_count(int64_t count, int64_t limit, const char* what) const {
+    if (count > limit)
+      throw ModelError(name_ + " has " + std::to_string(count) + " " + what + "; the limit is " +
+                       std::to_string(limit) + ".");
+  }
+
+  void define(const std::string& value) {
+    if (value.empty()) throw ModelError(name_ + " has a value without a name.");
+    if (!defined_.insert(value).second)
+      throw ModelError("the value '" + value + "' of " + name_ + " is defined twice.");
+  }
+
+  OnnxValue read_value(const onnx::ValueInfoProto& proto, const char* what) const {
+    const std::string title = std::string(what) + " '" + proto.name() + "' of " + name_;
+    if (!proto.type().has_tensor_type())
+      throw ModelError(title + " is not a tensor (a sequence, map or optional); such models are not supported.");
+    const auto& type = proto.type().tensor_type();
+    OnnxValue value{proto.name(), scalar_type_of(type.elem_type(), title), type.has_shape(), {}};
+    for (const auto& dim : type.shape().dim())
+      value.shape.push_back({dim.has_dim_value() && dim.dim_value() > 0 ? dim.dim_value() : -1, dim.dim_param()});
+    return value;
+  }
+
+  void read_node(const onnx::NodeProto& proto) {
+    if (proto.op_type() == "Constant" && domain_of(proto.domain()).empty() && proto.output_size() == 1) {
+      define(proto.output(0));
+      model_.initializers[proto.output(0)] = read_constant(proto);
+      return;
+    }
+    NodeSpec node;
+    node.op_type = proto.op_type();
+    node.domain = domain_of(proto.domain());
+    node.name = proto.name();
+    node.scope = scope_of(proto);
+    node.inputs.assign(proto.input().begin(), proto.input().end());
+    node.outputs.assign(proto.output().begin(), proto.output().end());
+    auto opset = model_.opsets.find(node.domain);
+    node.opset = opset == model_.opsets.end() ? 0 : opset->second;
+    if (node.outputs.empty()) throw ModelError("the " + node.op_type + " node '" + node.name + "' has no outputs.");
+    for (const std::string& output : node.outputs)
+      if (!output.empty()) define(output);
+    for (const auto& attribute : proto.attribute())
+      node.attributes.set(attribute.name(), read_attribute(attribute, node));
+    model_.nodes.push_back(std::move(node));
+  }
+
+  Tensor read_constant(const onnx::NodeProto& proto) {
+    if (proto.attribute_size() != 1)
+      throw ModelError("the Constant node '" + proto.name() + "' has " + std::to_string(proto.attribute_size()) +
+                       " attributes; expected one value.");
+    const auto& a = proto.attribute(0);
+    if (a.name() == "value") return tensors_.read(a.t(), proto.output(0));
+    if (a.name() == "value_float") return at::tensor(a.f(), at::kFloat);
+    if (a.name() == "value_int") return at::tensor(static_cast<int64_t>(a.i()), at::kLong);
+    if (a.name() == "value_floats")
+      return at::tensor(std::vector<float>(a.floats().begin(), a.floats().end()), at::kFloat);
+    if (a.name() == "value_ints") return at::tensor(std::vector<int64_t>(a.ints().begin(), a.ints().end()), at::kLong);
+    throw ModelError("the Constant node '" + proto.name() + "' holds a " + a.name() +
+                     "; expected a tensor or numbers.");
+  }
+
+  AttributeValue read_attribute(const onnx::AttributeProto& proto, const NodeSpec& node) {
+    switch (proto.type()) {
+      case onnx::AttributeProto::INT:
+        return static_cast<int64_t>(proto.i());
+      case onnx::AttributeProto::FLOAT:
+        return static_cast<double>(proto.f());
+      case onnx::AttributeProto::STRING:
+        return proto.s();
+      case onnx::AttributeProto::INTS:
+        return Ints(proto.ints().begin(), proto.ints().end());
+      case onnx::AttributeProto::FLOATS:
+        return Floats(proto.floats().begin(), proto.floats().end());
+      case onnx::AttributeProto::STRINGS:
+        return Strings(proto.strings().begin(), proto.strings().end());
+      case onnx::AttributeProto::TENSOR:
+        return tensors_.read(proto.t(), node.name + "." + proto.name());
+      case onnx::AttributeProto::GRAPH:
+        return Subgraph{proto.g().name()};
+      default:
+        throw ModelError("the attribute '" + proto.name() + "' of the " + node.op_type + " node '" + node.name +
+                         "' has a type that is not supported (" +
+                         onnx::AttributeProto::AttributeType_Name(proto.type()) + ").");
+    }
+  }
+
+  /// Topological order; the file's own order where it already is one.
+  void sort_nodes() {
+    std::unordered_map<std::string, size_t> producer;
+    for (size_t n = 0; n < model_.nodes.size(); ++n)
+      for (const std::string& output : model_.nodes[n].outputs)
+        if (!output.empty()) producer[output] = n;
+    std::vector<int> waiting(model_.nodes.size(), 0);
+    std::vector<std::vector<size_t>> users(model_.nodes.size());
+    for (size_t n = 0; n < model_.nodes.size(); ++n) {
+      for (const std::string& input : model_.nodes[n].inputs) {
+        if (input.empty()) continue;
+        if (!defined_.count(input))
+          throw ModelError("the " + model_.nodes[n].op_type + " node '" + model_.nodes[n].name + "' of " + name_ +
+                           " uses the value '" + input + "', which nothing defines.");
+        auto it = producer.find(input);
+        if (it == producer.end()) continue;
+        ++waiting[n];
+        users[it->second].push_back(n);
+      }
+    }
+    std::priority_queue<size_t, std::vector<size_t>, std::greater<>> ready;
+    for (size_t n = 0; n < waiting.size(); ++n)
+      if (waiting[n] == 0) ready.push(n);
+    std::vector<NodeSpec> sorted;
+    while (!ready.empty()) {
+      const size_t n = ready.top();
+      ready.pop();
+      for (size_t user : users[n])
+        if (--waiting[user] == 0) ready.push(user);
+      sorted.push_back(std::move(model_.nodes[n]));
+    }
+    if (sorted.size() != waiting.size()) refuse_cycle(waiting);
+    model_.nodes = std::move(sorted);
+  }
+
+  [[noreturn]] void refuse_cycle(const std::vector<int>& waiting) const {
+    std::string list;
+    for (size_t n = 0; n < waiting.size() && list.size() < 300; ++n)
+      if (waiting[n] > 0)
+        list += (list.empty() ? "'" : ", '") + model_.nodes[n].name + "' (" + model_.nodes[n].op_type + ")";
+    throw ModelError("the graph of " + name_ + " has a cycle; on or behind it lie " + list + ".");
+  }
+
+  const onnx::ModelProto& proto_;
+  std::string name_;
+  ReadLimits limits_;
+  TensorReader tensors_;
+  std::set<std::string> defined_;
+  OnnxModel model_;
+};
+
+OnnxModel read(std::span<const std::byte> bytes, const std::string& name, std::optional<fs::path> folder,
+               const ReadLimits& limits) {
+  if (bytes.empty()) throw ModelError(name + " is empty; expected an ONNX model.");
+  if (static_cast<int64_t>(bytes.size()) >= std::min<int64_t>(limits.max_file_bytes, (int64_t{1} << 31) - 1))
+    throw ModelError(name + " has " + std::to_string(bytes.size()) +
+                     " bytes; ONNX files hold less than 2 GB. Export it with external data.");
+  onnx::ModelProto proto;
+  parse(bytes, name, limits.max_depth, proto);
+  OnnxModel model = Reader(proto, name, std::move(folder), limits).read();
+  model.sha256 = sha256_of(bytes);
+  lift_opsets(model);
+  return model;
+}
+
+}  // namespace
+
+OnnxModel read_onnx(const fs::path& path, const ReadLimits& limits) {
+  std::error_code error;
+  if (!fs::exists(path, error)) throw ModelError("there is no file " + path.string() + "; expected an ONNX model.");
+  if (!fs::is_regular_file(path, error)) throw ModelError(path.string() + " is not a file; expected an ONNX model.");
+  const auto size = static_cast<int64_t>(fs::file_size(path, error));
+  if (size >= limits.max_file_bytes)
+    throw ModelError(path.string() + " has " + std::to_string(size) +
+                     " bytes; ONNX files hold less than 2 GB. Export it with external data.");
+  std::vector<std::byte> bytes(error ? 0 : size);
+  std::ifstream file(path, std::ios::binary);
+  if (error || !file.read(reinterpret_cast<char*>(bytes.data()), size))
+    throw ModelError(path.string() + " cannot be read" + (error ? ": " + error.message() : "") +
+                     ". Check its permissions.");
+  return read(bytes, path.string(), path.parent_path(), limits);
+}
+
+OnnxModel read_onnx(std::span<const std::byte> bytes, const std::string& name, const ReadLimits& limits) {
+  return read(bytes, name, std::nullopt, limits);
+}
+
+Tensor read_onnx_tensor(std::span<const std::byte> bytes, const std::string& name) {
+  onnx::TensorProto proto;
+  parse(bytes, name, ReadLimits{}.max_depth, proto);
+  return TensorReader(std::nullopt, ReadLimits{}).read(proto, name);
+}
+
+}  // namespace vitrail

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "ops/attributes.h"
+#include "ops/operator.h"
+
+namespace vitrail {
+
+/// A leaf that tracing puts where a file computes shapes from the batch: fixed + per_batch * N, as int64 on
+/// the CPU. Not an ONNX operator.
+class BatchShape : public Operator {
+ public:
+  BatchShape(Ints fixed, Ints per_batch, bool scalar)
+      : fixed_(std::move(fixed)), per_batch_(std::move(per_batch)), scalar_(scalar) {}
+  std::string_view name() const override { return "BatchShape"; }
+  std::string describe() const override;
+  Tensors forward(const Tensors& in, const RunContext& context) const override;
+
+ private:
+  Ints fixed_, per_batch_;
+  bool scalar_;  ///< a number rather than a list of one
+};
+
+}  // namespace vitrail

@@ -1,0 +1,68 @@
+// Products of matrices.
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/einsum.h>
+#include <ATen/ops/matmul.h>
+
+#include <algorithm>
+
+#include "ops/registry.h"
+#include "vitrail/error.h"
+
+namespace vitrail {
+namespace {
+
+class MatMul : public Operator {
+ public:
+  explicit MatMul(const OperatorSpec&) {}
+  std::string_view name() const override { return "MatMul"; }
+  Tensors forward(const Tensors& in, const RunContext&) const override { return {at::matmul(in[0], in[1])}; }
+};
+
+/// alpha A' B' + beta C
+class Gemm : public Operator {
+ public:
+  explicit Gemm(const OperatorSpec& spec)
+      : alpha_(spec.attributes().get_float("alpha", 1)),
+        beta_(spec.attributes().get_float("beta", 1)),
+        transpose_a_(spec.attributes().get_int("transA", 0) != 0),
+        transpose_b_(spec.attributes().get_int("transB", 0) != 0) {}
+  std::string_view name() const override { return "Gemm"; }
+  std::string describe() const override {
+    return std::string(transpose_a_ ? "transA " : "") + (transpose_b_ ? "transB" : "");
+  }
+
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    Tensor product = at::matmul(transpose_a_ ? in[0].t() : in[0], transpose_b_ ? in[1].t() : in[1]);
+    if (alpha_ != 1) product = (product * alpha_).to(product.scalar_type());
+    if (in.size() < 3 || !in[2].defined()) return {product};
+    return {product + (beta_ == 1 ? in[2] : (in[2] * beta_).to(product.scalar_type()))};
+  }
+
+ private:
+  double alpha_, beta_;
+  bool transpose_a_, transpose_b_;
+};
+
+class Einsum : public Operator {
+ public:
+  explicit Einsum(const OperatorSpec& spec) : equation_(spec.attributes().require_string("equation")) {
+    std::erase(equation_, ' ');
+  }
+  std::string_view name() const override { return "Einsum"; }
+  std::string describe() const override { return equation_; }
+  Tensors forward(const Tensors& in, const RunContext&) const override { return {at::einsum(equation_, in)}; }
+
+ private:
+  std::string equation_;
+};
+
+}  // namespace
+
+void register_linear(OperatorRegistry& registry) {
+  registry.add("MatMul", make_operator<MatMul>);
+  registry.add("Gemm", make_operator<Gemm>);
+  registry.add("Einsum", make_operator<Einsum>);
+}
+
+}  // namespace vitrail

@@ -1,0 +1,55 @@
+#include "ops/registry.h"
+
+#include <c10/util/Exception.h>
+
+#include "vitrail/error.h"
+
+namespace vitrail {
+
+const OperatorRegistry& OperatorRegistry::all() {
+  static const OperatorRegistry registry = [] {
+    OperatorRegistry all;
+    for (auto family : {register_elementwise, register_activations, register_logic, register_reductions,
+                        register_convolution, register_pooling, register_linear, register_normalization,
+                        register_attention, register_resize, register_shape, register_indexing, register_creation})
+      family(all);
+    return all;
+  }();
+  return registry;
+}
+
+void OperatorRegistry::add(const std::string& op_type, OperatorFactory factory, const std::string& domain) {
+  const bool is_new = factories_.emplace(std::pair(domain, op_type), std::move(factory)).second;
+  VITRAIL_CHECK(is_new, "the operator " + op_type + " is registered twice");
+}
+
+std::unique_ptr<Operator> OperatorRegistry::make(const OperatorSpec& spec) const {
+  const NodeSpec& node = spec.node;
+  const std::string title = node.op_type + " node '" +
+                            (node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name) + "' (opset " +
+                            std::to_string(node.opset) + ")";
+  auto it = factories_.find({node.domain, node.op_type});
+  if (it == factories_.end()) throw ModelError(title + ": vitrail does not have this operator.");
+  try {
+    return it->second(spec);
+  } catch (const InternalError&) {
+    throw;
+  } catch (const Error& e) {
+    throw ModelError(title + ": " + e.what());
+  } catch (const c10::Error& e) {
+    throw ModelError(title + ": " + e.what_without_backtrace());
+  }
+}
+
+bool OperatorRegistry::has(const std::string& op_type, const std::string& domain) const {
+  return factories_.count({domain, op_type}) > 0;
+}
+
+std::vector<std::string> OperatorRegistry::names() const {
+  std::vector<std::string> names;
+  for (const auto& [key, factory] : factories_)
+    names.push_back(key.first.empty() ? key.second : key.first + "." + key.second);
+  return names;
+}
+
+}  // namespace vitrail
