@@ -32,7 +32,7 @@ class Listener {
 
 struct Execution {
   int64_t batch = 8;  ///< samples a forward; larger batches rarely help on a CPU
-  Budget budget;
+  Budget budget = {};
   Listener* listener = nullptr;                   ///< not owned; may be null
   const std::atomic<bool>* cancelled = nullptr;   ///< not owned; set it to stop with a partial result
 };

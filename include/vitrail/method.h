@@ -28,7 +28,7 @@ enum class Access { scorer, gradient, layer };
 
 struct MethodInfo {
   std::string name;
-  std::vector<std::string> aliases;
+  std::vector<std::string> aliases = {};
   std::string summary;     ///< one sentence
   std::string cost;        ///< in forwards, as a formula of the options: "designs x replicates x (grid^2 + 1)"
   std::string guarantees;  ///< what is exact, what is sampled, what completeness holds
@@ -36,7 +36,7 @@ struct MethodInfo {
   Access access = Access::scorer;
   bool is_signed = true;
   std::string unit;
-  std::vector<OptionInfo> options;
+  std::vector<OptionInfo> options = {};
 };
 
 /// A parsed method: name and options. Immutable; may be run from several threads at once.

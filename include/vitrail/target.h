@@ -25,7 +25,7 @@ struct Target {
   std::string string = "top1";  ///< as the user wrote it
   int64_t index = -1;           ///< the class
   int64_t versus = -1;          ///< the class subtracted from it, or -1
-  std::string label;            ///< "tabby cat", "tabby cat vs tiger cat"; empty where the model has no labels
+  std::string label = {};       ///< "tabby cat", "tabby cat vs tiger cat"; empty where the model has no labels
   TargetUnit unit = TargetUnit::logit;
 
   std::string unit_name() const { return unit == TargetUnit::logit ? "logit" : "probability"; }

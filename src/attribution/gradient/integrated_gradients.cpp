@@ -44,8 +44,7 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
        .paper = "Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, ICML 2017",
        .access = Access::gradient,
        .is_signed = true,
-       .unit = "logit",
-       .options = {}},
+       .unit = "logit"},
       OptionTable<Options>({
           option("steps", &Options::steps, "nodes of the first sum", at_least(1)),
           option("max_steps", &Options::max_steps, "the number of nodes is doubled up to this", at_least(1)),

@@ -1,0 +1,131 @@
+// Method strings: what they mean, and what is said of those that mean nothing.
+
+#include <gmock/gmock.h>
+#include <vitrail/error.h>
+#include <vitrail/method.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "attribution/options.h"
+
+namespace vitrail {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::string error_of(const std::string& text) {
+  try {
+    parse_methods(text);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Methods, AreListedInTheOrderOfTheDocumentation) {
+  std::vector<std::string> names;
+  for (const MethodInfo& info : methods()) names.push_back(info.name);
+  EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "gradcam",
+                                 "occlusion", "rise", "sobol"));
+}
+
+TEST(Methods, DescribeThemselves) {
+  for (const MethodInfo& info : methods()) {
+    for (const std::string& text : {info.summary, info.cost, info.guarantees, info.paper, info.unit})
+      EXPECT_FALSE(text.empty()) << info.name;
+    for (const OptionInfo& option : info.options)
+      for (const std::string& text : {option.name, option.type, option.default_value, option.description})
+        EXPECT_FALSE(text.empty()) << info.name << " " << option.name;
+  }
+}
+
+/// Every method with every option at another value than its default, in canonical form.
+class MethodString : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(AllOptions, MethodString,
+                         testing::Values("saliency:reducer=mean", "gradient_x_input:reducer=sum",
+                                         "integrated_gradients:baseline=127.5,max_steps=64,steps=8,tolerance=0.001",
+                                         "smoothgrad:noise=0.1,reducer=max,samples=9,seed=18446744073709551615",
+                                         "gradcam:layer=layer4.1/Conv:0,relu=false",
+                                         "occlusion:baseline=mean,normalise_coverage=true,patch=7,stride=3",
+                                         "rise:baseline=black,grid=5,keep=0.25,masks=30,seed=2",
+                                         "sobol:baseline=black,designs=4,grid=3,replicates=2,sampler=owen,seed=4"));
+
+TEST_P(MethodString, CanonicalFormParsesBackToItself) {
+  const auto method = parse_method(GetParam());
+  EXPECT_EQ(method->canonical(), GetParam());
+  const std::string defaults = parse_method(method->info().name)->canonical();
+  for (const OptionInfo& option : method->info().options) {
+    const std::string as_default = option.name + "=" + option.default_value;
+    EXPECT_THAT(defaults, HasSubstr(as_default));
+    EXPECT_EQ((std::string(GetParam()) + ",").find(as_default + ","), std::string::npos)
+        << option.name << " is at its default: the test shows nothing";
+  }
+  EXPECT_EQ(parse_method(defaults)->canonical(), defaults);
+}
+
+TEST(MethodStrings, AListIsSplitWhereMethodsBegin) {
+  const auto parsed = parse_methods("sobol:grid=4,designs=16,rise:masks=20,saliency");
+  ASSERT_EQ(parsed.size(), 3u);
+  EXPECT_THAT(parsed[0]->canonical(), AllOf(HasSubstr("sobol:"), HasSubstr("grid=4"), HasSubstr("designs=16")));
+  EXPECT_THAT(parsed[1]->canonical(), AllOf(HasSubstr("rise:"), HasSubstr("masks=20")));
+  EXPECT_EQ(parsed[2]->canonical(), "saliency:reducer=max");
+}
+
+TEST(MethodStrings, AliasesNameTheMethod) {
+  EXPECT_EQ(parse_method("ig:steps=4")->info().name, "integrated_gradients");
+  EXPECT_THAT(parse_method("ig:steps=4")->canonical(), HasSubstr("integrated_gradients:baseline=zero"));
+}
+
+TEST(MethodStrings, OneSeedServesThoseThatDrawAndNameNone) {
+  const auto parsed = parse_methods("saliency,smoothgrad,smoothgrad:seed=3", 9);
+  EXPECT_EQ(parsed[0]->canonical(), "saliency:reducer=max");
+  EXPECT_THAT(parsed[1]->canonical(), HasSubstr("seed=9"));
+  EXPECT_THAT(parsed[2]->canonical(), HasSubstr("seed=3"));
+}
+
+TEST(MethodStrings, NumbersKeepTheirShortestForm) {
+  EXPECT_THAT(parse_method("smoothgrad:noise=1e-1")->canonical(), HasSubstr("noise=0.1,"));
+  EXPECT_THAT(parse_method("ig:baseline=255.0")->canonical(), HasSubstr("baseline=255,"));
+}
+
+TEST(MethodStrings, MistakesAreExplained) {
+  const std::map<std::string, std::vector<std::string>> expected = {
+      {"sobl", {"Unknown method \"sobl\"", "Known: saliency", "Did you mean \"sobol\"?"}},
+      {"", {"Unknown method \"\""}},
+      {"sobol:gird=8", {"sobol has no option \"gird\"", "Known: baseline, designs, grid", "Did you mean \"grid\"?"}},
+      {"smoothgrad:samples=many", {"found samples=many", "expected a whole number"}},
+      {"smoothgrad:samples=5x", {"found samples=5x", "expected a whole number"}},
+      {"smoothgrad:samples=0", {"found samples=0", "expected at least 1"}},
+      {"smoothgrad:noise=nan", {"found noise=nan", "expected"}},
+      {"smoothgrad:noise=-0.5", {"found noise=-0.5", "expected at least 0"}},
+      {"smoothgrad:seed=-1", {"found seed=-1", "expected a whole number from 0"}},
+      {"smoothgrad:seed=1,seed=2", {"given twice"}},
+      {"gradcam:relu=yes", {"found relu=yes", "true or false"}},
+      {"gradcam:layer=", {"found layer=", "expected"}},
+      {"saliency:reducer=average", {"found reducer=average", "min, mean, max, sum"}},
+      {"sobol:sampler=lsh", {"Did you mean \"lhs\"?"}},
+      {"ig:baseline=blak", {"Unknown baseline \"blak\"", "Did you mean \"black\"?"}},
+      {"ig:baseline=300", {"300", "between 0 and 255"}},
+      {"sobol:grid", {"\"grid\"", "key=value"}},
+      {"grid=8", {"begins with an option"}},
+  };
+  for (const auto& [text, words] : expected)
+    for (const std::string& word : words) EXPECT_THAT(error_of(text), HasSubstr(word)) << text;
+}
+
+TEST(MethodStrings, OneMethodMeansOne) { EXPECT_THROW(parse_method("saliency,sobol"), UsageError); }
+
+TEST(Constraints, HoldAtTheirEnds) {
+  EXPECT_TRUE(at_least(2).holds(2));
+  EXPECT_FALSE(at_least(2).holds(1.999));
+  EXPECT_TRUE(between(0, 1).holds(1));
+  EXPECT_FALSE(between(0, 1).holds(1.001));
+  EXPECT_FALSE(positive().holds(0));
+}
+
+}  // namespace
+}  // namespace vitrail

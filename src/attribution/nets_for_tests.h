@@ -1,0 +1,62 @@
+#pragma once
+
+// A network whose class activation maps are known: convolution, activation, mean over positions, linear head.
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/matmul.h>
+#include <vitrail/error.h>
+#include <vitrail/scorer.h>
+
+#include <string>
+#include <vector>
+
+#include "attribution/perturbation/scorers_for_tests.h"
+
+namespace vitrail {
+
+class PooledNet : public Probe {
+ public:
+  static constexpr int64_t channels = 3, kernels = 5, classes = 4;
+  explicit PooledNet(std::vector<int64_t> indices) {
+    for (const int64_t index : indices) targets_.push_back({.string = std::to_string(index), .index = index});
+  }
+
+  Tensor score(const Tensor& x) const override { return head(hidden(x)); }
+  Tensor differentiable_score(const Tensor& x) const override { return score(x); }
+  std::vector<Target> targets() const override { return targets_; }
+
+  std::vector<LayerInfo> spatial_layers() const override {
+    return {{.name = "relu", .value = "r", .shape = {}, .op = "Relu"},
+            {.name = "conv", .value = "c", .shape = {}, .op = "Conv"}};
+  }
+  Tensor activation(const Tensor& x, const std::string& layer) const override {
+    return is_relu(layer) ? hidden(x) : convolved(x);
+  }
+  Tensor score_from(const Tensor&, const std::string& layer, const Tensor& value) const override {
+    return head(is_relu(layer) ? value : value.relu());
+  }
+
+  Tensor hidden(const Tensor& x) const { return convolved(x).relu(); }
+  Tensor head_weights() const { return wave(1, classes, kernels, 1.3)[0]; }  // [classes,kernels]
+  Tensor head_bias() const { return wave(1, 1, classes, 0.9)[0][0]; }
+
+ private:
+  static bool is_relu(const std::string& layer) {
+    if (layer != "relu" && layer != "conv") throw UsageError("no layer " + layer);
+    return layer == "relu";
+  }
+  Tensor convolved(const Tensor& x) const {
+    return at::conv2d(x, wave(kernels * channels, 3, 3, 2.1).view({kernels, channels, 3, 3}), {}, 2);
+  }
+  Tensor head(const Tensor& activation) const {
+    const Tensor logits = at::matmul(activation.mean({2, 3}), head_weights().t()) + head_bias();
+    Tensors columns;
+    for (const Target& target : targets_) columns.push_back(logits.select(1, target.index));
+    return at::stack(columns, 1);
+  }
+
+  std::vector<Target> targets_;
+};
+
+}  // namespace vitrail
