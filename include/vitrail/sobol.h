@@ -17,7 +17,8 @@
 // The design is randomised `replicates` times independently: the map is the mean over replicates, its standard
 // error s / sqrt(R) (Student t with R - 1 degrees of freedom). One replicate: delta method within it.
 //
-// Shapes      map and standard error [H,W], cubic enlargements of the grid cut off at 0; cells [grid,grid].
+// Shapes      map and standard error [H,W], cubic enlargements of the grid cut off at 0 (between the centres of two
+//             cells the error is on the safe side: it is interpolated as if theirs moved together); cells [grid,grid].
 // Unit        share of variance; unsigned: a cell that speaks against the target is as important.
 // Cost        designs x replicates x (grid^2 + 1) forwards (2080 at the defaults), shared by all targets.
 // Guarantees  points are a function of (seed, replicate): results do not depend on batch or threads. All chunks

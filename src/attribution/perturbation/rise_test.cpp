@@ -53,8 +53,8 @@ TEST(Rise, OrdersTheContributionsOfALinearScore) {
 }
 
 TEST(Rise, ErrorFallsWithTheRootOfTheMasks) {
-  const double few = explain({.masks = 300}).standard_error.mean().item<double>();
-  const double many = explain({.masks = 4800}).standard_error.mean().item<double>();
+  const double few = explain({.masks = 200}).standard_error.mean().item<double>();
+  const double many = explain({.masks = 3200}).standard_error.mean().item<double>();
   EXPECT_NEAR(few / many, 4, 0.4);
 }
 

@@ -27,9 +27,11 @@ struct PickFreeze {
   Tensor levels(int64_t first, int64_t count) const {
     const Tensor points = at::arange(first, first + count, at::kLong).div(samples_a_point(), "floor");
     const Tensor levels = design.narrow(1, 0, cells()).index_select(0, points);
+    auto level = levels.accessor<double, 2>();
+    const auto point = design.accessor<double, 2>();
     for (int64_t i = 0; i < count; ++i) {
-      const int64_t point = (first + i) / samples_a_point(), cell = (first + i) % samples_a_point() - 1;
-      if (cell >= 0) levels[i][cell].copy_(design[point][cells() + cell]);
+      const int64_t n = (first + i) / samples_a_point(), cell = (first + i) % samples_a_point() - 1;
+      if (cell >= 0) level[i][cell] = point[n][cells() + cell];
     }
     return levels;
   }
