@@ -69,7 +69,7 @@ class MethodRun {
 
   const Scorer& scorer_;
   Tensor input_;
-  const Execution& execution_;
+  const Execution execution_;
   std::vector<Explanation> results_;
   int64_t expected_steps_, forwards_ = 0, backwards_ = 0;
   bool stopped_ = false, has_scores_ = false;
