@@ -45,7 +45,8 @@ if(Libtorch_FOUND AND NOT TARGET vitrail::torch)
   # After every other folder: the wheel carries an old protobuf that would hide the system's.
   target_compile_options(vitrail::torch INTERFACE "SHELL:-idirafter \"${Libtorch_INCLUDE_DIR}\""
                                                   "SHELL:-idirafter \"${Libtorch_INCLUDE_DIR}/torch/csrc/api/include\"")
-  target_compile_definitions(vitrail::torch INTERFACE _GLIBCXX_USE_CXX11_ABI=${_libtorch_abi} FMT_HEADER_ONLY=1)
+  target_compile_definitions(vitrail::torch INTERFACE _GLIBCXX_USE_CXX11_ABI=${_libtorch_abi} FMT_HEADER_ONLY=1
+                             AT_PER_OPERATOR_HEADERS)  # else TensorOperators.h draws in every operator
   target_link_libraries(vitrail::torch INTERFACE vitrail::torch_cpu vitrail::c10)
   # A CUDA build registers its kernels when this library is loaded; nothing refers to it by symbol.
   if(EXISTS "${Libtorch_LIBRARY_DIR}/libtorch_cuda.so")

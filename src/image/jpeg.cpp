@@ -1,0 +1,127 @@
+// JPEG by libjpeg-turbo, with a memory cap, a scan limit for progressive files, and warnings taken seriously:
+// libjpeg fills what a truncated file lacks with grey, which would be explained as if it were the photo.
+
+#include <ATen/ops/empty.h>
+
+#include <cstdio>
+// jpeglib.h needs cstdio before it.
+#include <jerror.h>
+#include <jpeglib.h>
+
+#include <csetjmp>
+#include <vector>
+
+#include "image/codecs.h"
+#include "vitrail/error.h"
+
+namespace vitrail {
+namespace {
+
+constexpr long kMaxDecoderMemory = 512L << 20;
+/// Progressive files of thousands of scans take minutes; encoders write about ten.
+constexpr int kMaxScans = 500;
+
+/// libjpeg reports by callbacks; errors jump back to the decoder, which owns nothing but plain data then.
+struct Errors {
+  jpeg_error_mgr manager;
+  std::jmp_buf jump;
+  char message[JMSG_LENGTH_MAX] = {};
+};
+
+void on_error(j_common_ptr info) {
+  auto* errors = reinterpret_cast<Errors*>(info->err);
+  errors->manager.format_message(info, errors->message);
+  std::longjmp(errors->jump, 1);
+}
+
+void on_message(j_common_ptr info, int level) {
+  // Level -1 is a warning: corrupt or missing data.
+  if (level >= 0) return;
+  auto* errors = reinterpret_cast<Errors*>(info->err);
+  ++errors->manager.num_warnings;
+  errors->manager.format_message(info, errors->message);
+}
+
+void on_progress(j_common_ptr info) {
+  auto* jpeg = reinterpret_cast<j_decompress_ptr>(info);
+  if (jpeg->input_scan_number <= kMaxScans) return;
+  auto* errors = reinterpret_cast<Errors*>(info->err);
+  std::snprintf(errors->message, sizeof errors->message, "more than %d progressive scans", kMaxScans);
+  std::longjmp(errors->jump, 1);
+}
+
+/// The decoder and what its callbacks need; frees itself.
+class Jpeg {
+ public:
+  explicit Jpeg(const EncodedImage& file) : file_(file) {
+    info_.err = jpeg_std_error(&errors_.manager);
+    errors_.manager.error_exit = on_error;
+    errors_.manager.emit_message = on_message;
+    progress_.progress_monitor = on_progress;
+    if (setjmp(errors_.jump)) refuse();
+    jpeg_create_decompress(&info_);
+    info_.progress = &progress_;
+    info_.mem->max_memory_to_use = kMaxDecoderMemory;
+    jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(file.bytes.data()), file.bytes.size());
+  }
+  Jpeg(const Jpeg&) = delete;
+  ~Jpeg() { jpeg_destroy_decompress(&info_); }
+
+  void read_header() {
+    if (setjmp(errors_.jump)) refuse();
+    jpeg_read_header(&info_, TRUE);
+    // CMYK cannot be asked for as RGB; it is converted below.
+    const bool four = info_.jpeg_color_space == JCS_CMYK || info_.jpeg_color_space == JCS_YCCK;
+    info_.out_color_space = four ? JCS_CMYK : JCS_RGB;
+  }
+
+  int64_t width() const { return info_.image_width; }
+  int64_t height() const { return info_.image_height; }
+  bool four_channels() const { return info_.out_color_space == JCS_CMYK; }
+
+  /// Rows of width x (3 or 4) bytes.
+  void read_pixels(uint8_t* rows) {
+    const size_t stride = static_cast<size_t>(width()) * (four_channels() ? 4 : 3);
+    if (setjmp(errors_.jump)) refuse();
+    jpeg_start_decompress(&info_);
+    while (info_.output_scanline < info_.output_height) {
+      JSAMPROW row = rows + stride * info_.output_scanline;
+      jpeg_read_scanlines(&info_, &row, 1);
+    }
+    jpeg_finish_decompress(&info_);
+    if (errors_.manager.num_warnings > 0) refuse();
+  }
+
+ private:
+  [[noreturn]] void refuse() {
+    throw InputError(file_.name + " is a damaged or truncated JPEG: " + errors_.message +
+                     ". Copy or download it again.");
+  }
+
+  const EncodedImage& file_;
+  jpeg_decompress_struct info_{};
+  jpeg_progress_mgr progress_{};
+  Errors errors_{};
+};
+
+/// Adobe files store CMYK inverted, and libjpeg hands them on so: 255 is no ink. As Pillow converts them.
+Tensor cmyk_to_rgb(const Tensor& cmyk) {
+  const Tensor wide = cmyk.to(at::kInt);
+  const Tensor product = wide.narrow(2, 0, 3) * wide.narrow(2, 3, 1);
+  // Rounded division by 255.
+  const Tensor rounded = product + 128;
+  return ((rounded.floor_divide(256)) + rounded).floor_divide(256).to(at::kByte);
+}
+
+}  // namespace
+
+Tensor decode_jpeg(const EncodedImage& file) {
+  Jpeg jpeg(file);
+  jpeg.read_header();
+  check_size(file, jpeg.width(), jpeg.height());
+  Tensor pixels = at::empty({jpeg.height(), jpeg.width(), jpeg.four_channels() ? 4 : 3}, at::kByte);
+  jpeg.read_pixels(pixels.data_ptr<uint8_t>());
+  return jpeg.four_channels() ? cmyk_to_rgb(pixels) : pixels;
+}
+
+}  // namespace vitrail

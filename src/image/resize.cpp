@@ -1,0 +1,39 @@
+#include <ATen/ops/_upsample_bicubic2d_aa.h>
+#include <ATen/ops/_upsample_bilinear2d_aa.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/upsample_bicubic2d.h>
+#include <ATen/ops/upsample_bilinear2d.h>
+
+#include "vitrail/error.h"
+#include "vitrail/image.h"
+
+namespace vitrail {
+namespace {
+
+/// Pillow takes the pixel under the centre of the new one.
+Tensor nearest(const Tensor& pixels, int64_t axis, int64_t size) {
+  const double scale = static_cast<double>(pixels.size(axis)) / static_cast<double>(size);
+  const Tensor index =
+      at::arange(size, at::kDouble).add(0.5).mul(scale).floor().clamp_max(pixels.size(axis) - 1).to(at::kLong);
+  return pixels.index_select(axis, index);
+}
+
+}  // namespace
+
+Tensor resize(const Tensor& pixels, int64_t height, int64_t width, ResizeFilter filter, bool antialias) {
+  if (pixels.dim() != 3 || pixels.scalar_type() != at::kByte || height <= 0 || width <= 0)
+    throw UsageError("resize takes uint8 [H,W,C] and a positive size.");
+  if (pixels.size(0) == height && pixels.size(1) == width) return pixels;
+  if (filter == ResizeFilter::nearest) return nearest(nearest(pixels, 0, height), 1, width).contiguous();
+  const Tensor planes = pixels.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat);
+  const std::vector<int64_t> size = {height, width};
+  Tensor resized;
+  if (filter == ResizeFilter::bilinear)
+    resized =
+        antialias ? at::_upsample_bilinear2d_aa(planes, size, false) : at::upsample_bilinear2d(planes, size, false);
+  else
+    resized = antialias ? at::_upsample_bicubic2d_aa(planes, size, false) : at::upsample_bicubic2d(planes, size, false);
+  return resized[0].permute({1, 2, 0}).round().clamp(0, 255).to(at::kByte).contiguous();
+}
+
+}  // namespace vitrail

@@ -1,0 +1,262 @@
+#include "vitrail/preprocess.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "ops/text.h"
+#include "vitrail/error.h"
+
+namespace vitrail {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kMaxSide = 8192;
+
+/// A closed set of words in the record.
+template <typename T>
+using Words = std::vector<std::pair<std::string, T>>;
+
+const Words<Colour> kColours = {{"RGB", Colour::rgb}, {"BGR", Colour::bgr}, {"grey", Colour::grey}};
+const Words<Layout> kLayouts = {{"NCHW", Layout::nchw}, {"NHWC", Layout::nhwc}, {"flat", Layout::flat}};
+const Words<ResizeRule> kRules = {
+    {"short_side", ResizeRule::short_side}, {"whole", ResizeRule::whole}, {"none", ResizeRule::none}};
+const Words<ResizeFilter> kFilters = {
+    {"bilinear", ResizeFilter::bilinear}, {"bicubic", ResizeFilter::bicubic}, {"nearest", ResizeFilter::nearest}};
+const Words<bool> kCrops = {{"centre", true}, {"none", false}};
+
+template <typename T>
+std::string word_for(const Words<T>& words, T value) {
+  for (const auto& [word, meaning] : words)
+    if (meaning == value) return word;
+  VITRAIL_CHECK(false, "a value without a word");
+  return {};
+}
+
+/// Reads keys of one object, naming the file and the key in every refusal.
+class Record {
+ public:
+  Record(const json& object, std::string where) : object_(object), where_(std::move(where)) {
+    if (!object.is_object()) throw UsageError(where_ + ": the preprocessing record is not a JSON object.");
+  }
+
+  UsageError refusal(const std::string& key, const std::string& expected) const {
+    return UsageError(where_ + ": preprocess." + key + " is " +
+                      (object_.contains(key) ? object_[key].dump() : "missing") + "; expected " + expected + ".");
+  }
+
+  bool has(const std::string& key) const { return object_.contains(key); }
+  const json& at(const std::string& key) const { return object_.at(key); }
+
+  template <typename T>
+  T word(const std::string& key, const Words<T>& words, T otherwise) const {
+    if (!has(key)) return otherwise;
+    std::string known;
+    for (const auto& [word, meaning] : words) {
+      if (object_[key] == word) return meaning;
+      known += (known.empty() ? "" : ", ") + word;
+    }
+    throw refusal(key, "one of " + known);
+  }
+
+  double number(const std::string& key, double otherwise) const {
+    if (!has(key)) return otherwise;
+    if (!object_[key].is_number()) throw refusal(key, "a number");
+    return object_[key].get<double>();
+  }
+
+  int64_t side(const std::string& key, const json& value) const {
+    if (!value.is_number_integer() || value.get<int64_t>() < 1 || value.get<int64_t>() > kMaxSide)
+      throw refusal(key, "sizes from 1 to " + std::to_string(kMaxSide));
+    return value.get<int64_t>();
+  }
+
+  bool flag(const std::string& key, bool otherwise) const {
+    if (!has(key)) return otherwise;
+    if (!object_[key].is_boolean()) throw refusal(key, "true or false");
+    return object_[key].get<bool>();
+  }
+
+  std::vector<double> numbers(const std::string& key, int64_t count, double otherwise) const {
+    if (!has(key)) return std::vector<double>(count, otherwise);
+    const std::string expected = std::to_string(count) + " number(s), one a channel";
+    if (!object_[key].is_array() || static_cast<int64_t>(object_[key].size()) != count) throw refusal(key, expected);
+    std::vector<double> values;
+    for (const json& value : object_[key]) {
+      if (!value.is_number() || !std::isfinite(value.get<double>())) throw refusal(key, expected);
+      values.push_back(value.get<double>());
+    }
+    return values;
+  }
+
+ private:
+  const json& object_;
+  std::string where_;
+};
+
+/// Pillow's greyscale: ITU-R 601 in 16-bit fixed point.
+Tensor to_grey(const Tensor& rgb) {
+  const Tensor wide = rgb.to(at::kInt);
+  const Tensor weighted = wide.select(2, 0) * 19595 + wide.select(2, 1) * 38470 + wide.select(2, 2) * 7471 + 0x8000;
+  return weighted.bitwise_right_shift(16).to(at::kByte).unsqueeze(2);
+}
+
+Tensor in_colour(const Tensor& rgb, Colour colour) {
+  switch (colour) {
+    case Colour::rgb:
+      return rgb;
+    case Colour::bgr:
+      return rgb.flip({2});
+    case Colour::grey:
+      return to_grey(rgb);
+  }
+  return rgb;
+}
+
+/// [C,1,1] from one number a channel.
+Tensor per_channel(const std::vector<double>& values) {
+  return at::tensor(values, at::kDouble).reshape({static_cast<int64_t>(values.size()), 1, 1});
+}
+
+struct Placed {
+  Tensor pixels;
+  Rectangle rectangle;
+};
+
+/// The shorter side becomes `resize_to`, then the centre is cut out; coordinates of the photo are kept along.
+Placed resize_short_side(const Image& image, const Preprocess& p) {
+  const int64_t shorter = std::min(image.height(), image.width());
+  auto scaled = [&](int64_t side) { return side == shorter ? p.resize_to : p.resize_to * side / shorter; };
+  const int64_t height = scaled(image.height()), width = scaled(image.width());
+  if (!p.centre_crop) {
+    if (height == p.height && width == p.width)
+      return {resize(image.pixels, height, width, p.filter, p.antialias),
+              {0, 0, static_cast<double>(image.width()), static_cast<double>(image.height())}};
+    throw InputError(image.path + " becomes " + std::to_string(width) + "x" + std::to_string(height) +
+                     " pixels, but the model takes " + std::to_string(p.width) + "x" + std::to_string(p.height) +
+                     " and the preprocessing crops nothing. Use crop \"centre\" or resize rule \"whole\".");
+  }
+  if (height < p.height || width < p.width)
+    throw UsageError("the preprocessing scales the short side to " + std::to_string(p.resize_to) +
+                     ", less than the model's input of " + std::to_string(p.width) + "x" + std::to_string(p.height) +
+                     ". Raise resize.to.");
+  const Tensor resized = resize(image.pixels, height, width, p.filter, p.antialias);
+  const int64_t top = std::llrint((height - p.height) / 2.0), left = std::llrint((width - p.width) / 2.0);
+  const double sx = static_cast<double>(image.width()) / width, sy = static_cast<double>(image.height()) / height;
+  return {resized.narrow(0, top, p.height).narrow(1, left, p.width),
+          {left * sx, top * sy, (left + p.width) * sx, (top + p.height) * sy}};
+}
+
+Placed place(const Image& image, const Preprocess& p) {
+  const Rectangle whole = {0, 0, static_cast<double>(image.width()), static_cast<double>(image.height())};
+  const bool exact = image.height() == p.height && image.width() == p.width;
+  if (exact && (p.keep_exact || p.resize == ResizeRule::none)) return {image.pixels, whole};
+  switch (p.resize) {
+    case ResizeRule::whole:
+      return {resize(image.pixels, p.height, p.width, p.filter, p.antialias), whole};
+    case ResizeRule::short_side:
+      return resize_short_side(image, p);
+    case ResizeRule::none:
+      break;
+  }
+  throw InputError(
+      image.path + " has " + std::to_string(image.width()) + "x" + std::to_string(image.height()) +
+      " pixels; the model takes " + std::to_string(p.width) + "x" + std::to_string(p.height) +
+      " and its preprocessing resizes nothing. Scale the image first, or choose another with --preprocess.");
+}
+
+}  // namespace
+
+Preprocess Preprocess::preset(const std::string& name, int64_t height, int64_t width, int64_t channels, Layout layout) {
+  static const std::vector<std::string> kPresets = {"imagenet", "half", "unit", "raw"};
+  if (std::find(kPresets.begin(), kPresets.end(), name) == kPresets.end())
+    throw UsageError("there is no preset '" + name + "'. " + did_you_mean(name, kPresets));
+  Preprocess p;
+  p.colour = channels == 1 ? Colour::grey : Colour::rgb;
+  p.layout = layout;
+  p.height = height;
+  p.width = width;
+  if (name == "imagenet") {
+    // 224 of 256: the same margin at every size.
+    p.resize_to = std::max<int64_t>(std::max(height, width), std::llround(std::min(height, width) * 256.0 / 224.0));
+    if (channels == 1) {
+      p.mean = {0.449};  // the mean of the three
+      p.std = {0.226};
+    }
+    return p;
+  }
+  p.resize = ResizeRule::whole;
+  p.centre_crop = false;
+  p.scale = name == "raw" ? 1.0 : 1.0 / 255;
+  p.mean.assign(channels, name == "half" ? 0.5 : 0.0);
+  p.std.assign(channels, name == "half" ? 0.5 : 1.0);
+  return p;
+}
+
+Preprocess Preprocess::from_json(const std::string& text, const std::string& where) {
+  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (object.is_discarded()) throw UsageError(where + ": the preprocessing record is not valid JSON.");
+  const Record record(object, where);
+  Preprocess p;
+  p.colour = record.word("colour", kColours, p.colour);
+  p.layout = record.word("layout", kLayouts, p.layout);
+  if (!record.has("size") || !record.at("size").is_array() || record.at("size").size() != 2)
+    throw record.refusal("size", "[height, width]");
+  p.height = record.side("size", record.at("size")[0]);
+  p.width = record.side("size", record.at("size")[1]);
+  p.resize = ResizeRule::none;
+  if (record.has("resize")) {
+    const Record resize(record.at("resize"), where + ", resize");
+    p.resize = resize.word("rule", kRules, ResizeRule::none);
+    p.filter = resize.word("filter", kFilters, p.filter);
+    p.antialias = resize.flag("antialias", p.antialias);
+    p.keep_exact = resize.flag("keep_exact", p.keep_exact);
+    p.resize_to = resize.has("to") ? resize.side("to", resize.at("to")) : std::min(p.height, p.width);
+  }
+  p.centre_crop = record.word("crop", kCrops, p.resize == ResizeRule::short_side);
+  p.scale = record.number("scale", 1.0);
+  p.mean = record.numbers("mean", p.channels(), 0.0);
+  p.std = record.numbers("std", p.channels(), 1.0);
+  for (double deviation : p.std)
+    if (deviation == 0) throw record.refusal("std", "numbers other than 0");
+  return p;
+}
+
+std::string Preprocess::to_json() const {
+  json resize_object = {{"rule", word_for(kRules, resize)}, {"keep_exact", keep_exact}};
+  if (resize != ResizeRule::none) {
+    resize_object["filter"] = word_for(kFilters, filter);
+    resize_object["antialias"] = antialias;
+  }
+  if (resize == ResizeRule::short_side) resize_object["to"] = resize_to;
+  const json object = {{"colour", word_for(kColours, colour)},
+                       {"layout", word_for(kLayouts, layout)},
+                       {"size", {height, width}},
+                       {"resize", resize_object},
+                       {"crop", word_for(kCrops, centre_crop)},
+                       {"scale", scale},
+                       {"mean", mean},
+                       {"std", std}};
+  return object.dump();
+}
+
+PreparedImage prepare(const Image& image, const Preprocess& preprocess) {
+  const Placed placed = place(image, preprocess);
+  const Tensor planes = in_colour(placed.pixels, preprocess.colour).permute({2, 0, 1}).to(at::kDouble);
+  const Tensor x = (planes * preprocess.scale - per_channel(preprocess.mean)) / per_channel(preprocess.std);
+  return {x.to(at::kFloat).unsqueeze(0).contiguous(), placed.rectangle};
+}
+
+Tensor pixel_in_input_space(double value, const Preprocess& preprocess) {
+  const Tensor x =
+      (at::full({preprocess.channels(), 1, 1}, value * preprocess.scale, at::kDouble) - per_channel(preprocess.mean)) /
+      per_channel(preprocess.std);
+  return x.to(at::kFloat);
+}
+
+}  // namespace vitrail
