@@ -1,5 +1,6 @@
 #include <torch/csrc/autograd/autograd.h>
 
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "vitrail/graph.h"

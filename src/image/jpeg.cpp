@@ -1,6 +1,7 @@
 // JPEG by libjpeg-turbo, with a memory cap, a scan limit for progressive files, and warnings taken seriously:
 // libjpeg fills what a truncated file lacks with grey, which would be explained as if it were the photo.
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 
 #include <cstdio>
