@@ -19,7 +19,7 @@ namespace {
 
 constexpr Rgb kPaper = {250, 250, 248}, kInk = {32, 33, 36}, kFaint = {110, 112, 116};
 constexpr int64_t kMargin = 16, kBarWidth = 16, kBarGap = 14, kTickSpace = 92;
-constexpr double kDimmed = 0.35;  ///< brightness of what the model did not see
+constexpr double kDimmed = 0.5;  ///< brightness of what the model did not see
 
 /// The range of values that the colours cover.
 struct Scale {
@@ -32,20 +32,21 @@ Scale find_scale(const Tensor& map, bool is_signed, double percentile) {
   Scale scale;
   // Rounding noise is no structure: a map this flat is drawn as constant.
   scale.constant = most - least <= 1e-6 * std::max(std::abs(least), std::abs(most));
-  auto at = [&](const Tensor& values) {
+  auto at = [](const Tensor& values, double fraction) {
     // Quantiles of a sample: at::quantile sorts, and refuses more than 16 million values.
     const Tensor flat = values.flatten();
     const int64_t step = flat.numel() / 1'000'000 + 1;
-    return at::quantile(flat.slice(0, 0, flat.numel(), step), percentile).item<double>();
+    return at::quantile(flat.slice(0, 0, flat.numel(), step), fraction).item<double>();
   };
   if (is_signed) {
-    scale.high = at(map.abs());
+    scale.high = at(map.abs(), percentile);
     if (scale.high == 0) scale.high = std::max(std::abs(least), std::abs(most));
     scale.low = -scale.high;
   } else {
-    scale.low = std::min(0.0, least);
-    scale.high = at(map);
-    if (scale.high <= scale.low) scale.high = most;
+    scale.high = at(map, percentile);
+    if (scale.high <= least) scale.high = most;
+    // A scale from zero where the map comes near it; else (a mean score, say) the map's own range.
+    scale.low = least < 0.25 * scale.high ? std::min(0.0, least) : at(map, 1 - percentile);
   }
   if (scale.high <= scale.low) scale.high = scale.low + 1;
   return scale;
@@ -137,10 +138,10 @@ Tensor render_overlay(const Image& photo, const Rectangle& placed, const Tensor&
   baseline += small.line_height() + 4;
   small.write(canvas, kMargin, baseline, small.shorten(caption, room), kFaint);
   baseline += small.line_height();
-  const std::string legend = scale.constant ? "the map is constant: " + number(values.max().item<double>()) + " " + unit
-                             : is_signed
-                                 ? "scale: " + unit + ", symmetric about 0, to the 99.5th percentile of |values|"
-                                 : "scale: " + unit + ", to the 99.5th percentile";
+  const std::string legend =
+      scale.constant ? "the map is constant: " + number(values.max().item<double>()) + " " + unit
+      : is_signed    ? "scale: " + unit + ", symmetric about 0, to the 99.5th percentile of |values|"
+                     : "scale: " + unit + (scale.low > 0 ? ", from the 0.5th" : "") + " to the 99.5th percentile";
   small.write(canvas, kMargin, baseline, small.shorten(legend, room), kFaint);
   return canvas;
 }

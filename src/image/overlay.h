@@ -3,9 +3,9 @@
 // A map drawn over its photo, with a colour bar and a caption.
 //
 // The map goes back through the geometry of the preprocessing, so that it lies where the model looked; what
-// the crop cut off is dimmed. Unsigned maps run from 0 (or their minimum where it is below 0) to their 99.5th
-// percentile, signed maps from minus to plus the 99.5th percentile of their absolute value, so that zero is the
-// middle of the scale. The photo turns grey underneath and shows through where the map says little.
+// the crop cut off is dimmed. Unsigned maps run from 0 to their 99.5th percentile, or from their 0.5th where they
+// stay far above 0 (a mean score); signed maps from minus to plus the 99.5th percentile of their absolute value, so
+// that zero is the middle of the scale. The photo turns grey underneath and shows through where the map says little.
 
 #include <string>
 

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "report/atomic_file.h"
 #include "report/npy.h"
 #include "vitrail/error.h"
 #include "vitrail/graph.h"
@@ -20,6 +21,14 @@ using nlohmann::json;
 using namespace vitrail;
 
 namespace {
+
+Tensor read_npy(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  return decode_npy(std::as_bytes(std::span(bytes)));
+}
+
+void write_npy(const std::string& path, const Tensor& tensor) { write_file(path, encode_npy(tensor.to(at::kFloat))); }
 
 void run(const Graph& graph, const json& job) {
   Feeds feeds;
@@ -49,7 +58,8 @@ int main(int argc, char** argv) try {
   options.input_size = job.value("input_size", std::vector<int64_t>());
   const Graph graph = Graph::load(argv[1], options);
   for (const json& one : job["runs"]) run(graph, one);
-  json report = {{"generalises", graph.batch().generalises}, {"reason", graph.batch().reason}, {"notes", graph.notes()}};
+  json report = {
+      {"generalises", graph.batch().generalises}, {"reason", graph.batch().reason}, {"notes", graph.notes()}};
   for (const LayerInfo& layer : graph.layers()) report["layers"].push_back(layer.name);
   for (const NodeInfo& node : graph.nodes()) report["operators"].push_back(node.op);
   std::cout << report.dump() << "\n";
