@@ -1,6 +1,6 @@
 #pragma once
 
-// A network whose class activation maps are known: convolution, activation, mean over positions, linear head.
+// A network whose class activation maps are known: convolution, ReLU, mean over positions, linear head.
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/conv2d.h>
@@ -47,7 +47,8 @@ class PooledNet : public Probe {
     return layer == "relu";
   }
   Tensor convolved(const Tensor& x) const {
-    return at::conv2d(x, wave(kernels * channels, 3, 3, 2.1).view({kernels, channels, 3, 3}), {}, 2);
+    return at::conv2d(x, wave(kernels * channels, 3, 3, 0.9).view({kernels, channels, 3, 3}),
+                      wave(1, 1, kernels, 1.7)[0][0], 2);
   }
   Tensor head(const Tensor& activation) const {
     const Tensor logits = at::matmul(activation.mean({2, 3}), head_weights().t()) + head_bias();

@@ -7,7 +7,7 @@
 
 namespace vitrail {
 
-/// Levenshtein distance: insertions, deletions and substitutions that turn `a` into `b`.
+/// Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`, no letter touched twice.
 size_t edit_distance(const std::string& a, const std::string& b);
 
 /// The `count` words of `known` nearest to `word`, nearest first; only those that a slip of the
