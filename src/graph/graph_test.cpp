@@ -170,6 +170,31 @@ TEST(GraphBatch, BatchOnAnInnerAxisFollows) {
   expect_batches_equal_samples(graph, at::randn({4, 5, 6}));
 }
 
+TEST(GraphBatch, BatchInsideADimensionFollows) {
+  // [T,N,C] -> [T*N,C] -> [T,N,C], spelled with the batch dropped and put back.
+  for (bool minus_one : {false, true}) {
+    OnnxBuilder net;
+    net.input("x", {1, 5, 6})
+        .initializer("rows", minus_one ? ints({-1, 6}) : ints({5, 6}))
+        .initializer("w", random({6, 4}))
+        .initializer("back", ints({5, 1, 4}))
+        .initializer("flat", ints({1, 20}))
+        .node("Transpose", {"x"}, {"t"})
+        .attribute("perm", std::vector<int64_t>{1, 0, 2})
+        .node("Reshape", {"t", "rows"}, {"r"})
+        .node("MatMul", {"r", "w"}, {"m"})
+        .node("Reshape", {"m", "back"}, {"b"})
+        .node("Transpose", {"b"}, {"u"})
+        .attribute("perm", std::vector<int64_t>{1, 0, 2})
+        .node("Reshape", {"u", "flat"}, {"y"})
+        .output("y");
+    Graph graph = Graph::load(net.save());
+    EXPECT_TRUE(graph.batch().generalises) << graph.batch().reason;
+    EXPECT_EQ(to_string(graph.value("m").shape), "[5*N,4]");
+    expect_batches_equal_samples(graph, at::randn({3, 5, 6}));
+  }
+}
+
 TEST(GraphBatch, ClassTokenIsExpanded) {
   OnnxBuilder net;
   net.input("x", {1, 5, 6})

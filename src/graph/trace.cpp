@@ -277,17 +277,33 @@ class Tracer {
       generalise_concat(spec);
   }
 
-  // In row-major order the batch stays the outermost factor of the dimension that starts where as many
-  // elements lie before it as before.
+  // Reshape keeps the order of elements, so the batch starts where as many elements lie before it as
+  // before: at the beginning of a dimension, or inside one that merges it with what stood in front.
   void generalise_reshape(NodeSpec& spec, at::IntArrayRef out) {
     auto axis = batch_axis_of(spec.inputs[0]);
     if (!axis || !is_constant(spec.inputs[1])) return;
-    int64_t before = product(live_.at(spec.inputs[0]).a.sizes(), *axis);
-    for (size_t j = 0; j < out.size(); ++j) {
-      if (product(out, j) != before || out[j] % batch_a_ != 0) continue;
-      spec.inputs[1] = batch_shape(spec.outputs[0], out.vec(), j);
-      return;
-    }
+    const at::IntArrayRef in = live_.at(spec.inputs[0]).a.sizes();
+    const int64_t before = product(in, *axis) * outer(spec.inputs[0]);
+    std::optional<size_t> found;
+    for (size_t j = 0; j < out.size() && !found; ++j)
+      if (product(out, j) == before && out[j] % batch_a_ == 0) found = j;
+    if (!found) return;
+    // What followed the batch is split ([T,N,C] -> [T,heads,C/heads]): the batch joins its first part. It is kept or
+    // merged ([T,N,heads,D] -> [T,C]): the batch was dropped from between and now lies inside the dimension in front.
+    const bool dropped = *found > 0 && out.size() - *found <= in.size() - (*axis + 1);
+    if (dropped) --*found;
+    // A -1 in front of that place already takes up the batch.
+    const Ints target = to_ints(draft_.constants.at(spec.inputs[1]));
+    for (size_t j = 0; j < *found; ++j)
+      if (target[j] == -1) return;
+    spec.inputs[1] = batch_shape(spec.outputs[0], out.vec(), *found);
+  }
+
+  /// How many elements of the batch dimension come before the batch itself: 1 unless a Reshape merged
+  /// something in front of it.
+  int64_t outer(const std::string& name) const {
+    auto it = outer_.find(name);
+    return it == outer_.end() ? 1 : it->second;
   }
 
   // Expand and Resize align shapes at the last dimension.
@@ -331,23 +347,30 @@ class Tracer {
     return expand.outputs[0];
   }
 
-  /// The samples of the small batch, inside the large one, must come out the same.
+  /// The samples of the small batch, inside the large one, must come out the same. The batch is the
+  /// outermost factor of its dimension, or lies inside it (see outer): whichever fits is remembered.
   void compare(const NodeSpec& spec, const std::string& name, const Tensor& a, const Tensor& b) {
     auto axis = batch_axis(traced(name).shape);
-    if (!axis) return;
-    int64_t per_sample = traced(name).shape[*axis].per_batch;
-    Tensor same = b.narrow(*axis, per_sample, a.size(*axis));
-    if (!at::isFloatingType(a.scalar_type()) || a.numel() == 0) return;
-    double scale = a.abs().max().item<double>();
-    double difference = a.sub(same).abs().max().item<double>();
-    if (difference > kBatchTolerance * scale)
-      throw BatchFailure{"samples of a batch influence each other at " + node_title(spec) + ", value '" + name + "'"};
+    if (!axis || !at::isFloatingType(a.scalar_type()) || a.numel() == 0) return;
+    const int64_t per_sample = traced(name).shape[*axis].per_batch;
+    const double tolerance = kBatchTolerance * a.abs().max().item<double>();
+    for (int64_t before = 1; before <= per_sample; ++before) {
+      if (per_sample % before != 0) continue;
+      std::vector<int64_t> sizes = b.sizes().vec();
+      sizes[*axis] = before;
+      sizes.insert(sizes.begin() + *axis + 1, {batch_b_, per_sample / before});
+      const Tensor same = b.reshape(sizes).narrow(*axis + 1, 1, batch_a_).reshape(a.sizes());
+      if (a.sub(same).abs().max().item<double>() > tolerance) continue;
+      if (before > 1) outer_[name] = before;
+      return;
+    }
+    throw BatchFailure{"samples of a batch influence each other at " + node_title(spec) + ", value '" + name + "'"};
   }
 
   void check_output(const std::string& name) {
     if (!generalise_ || is_constant(name)) return;
     auto axis = batch_axis_of(name);
-    if (!axis || *axis != 0)
+    if (!axis || *axis != 0 || outer(name) != 1)
       throw BatchFailure{"output '" + name + "' has shape " + to_string(traced(name).shape) +
                          ": its first dimension does not follow the batch"};
   }
@@ -360,6 +383,7 @@ class Tracer {
   uint64_t seed_;
   std::unordered_map<std::string, int> uses_;
   std::unordered_map<std::string, Pair> live_;
+  std::unordered_map<std::string, int64_t> outer_;
 };
 
 }  // namespace

@@ -105,32 +105,30 @@ class Attention(nn.Module):
         return self.proj((attention.softmax(-1) @ v).transpose(1, 2).reshape(b, n, c))
 
 
+class Block(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.norm1, self.attn, self.norm2 = nn.LayerNorm(dim), Attention(dim, 3), nn.LayerNorm(dim)
+        self.mlp = nn.Sequential(nn.Linear(dim, 48), nn.GELU(), nn.Linear(48, dim))
+
+    def forward(self, x):
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
 class ViT(nn.Module):
     def __init__(self, dim=24, depth=2):
         super().__init__()
         self.patch = nn.Conv2d(3, dim, 8, 8)
         self.token = nn.Parameter(torch.zeros(1, 1, dim))
         self.position = nn.Parameter(torch.zeros(1, 17, dim))
-        self.blocks = nn.ModuleList(
-            nn.ModuleDict(
-                {
-                    "norm1": nn.LayerNorm(dim),
-                    "attn": Attention(dim, 3),
-                    "norm2": nn.LayerNorm(dim),
-                    "mlp": nn.Sequential(nn.Linear(dim, 48), nn.GELU(), nn.Linear(48, dim)),
-                }
-            )
-            for _ in range(depth)
-        )
+        self.blocks = nn.Sequential(*(Block(dim) for _ in range(depth)))
         self.norm, self.head = nn.LayerNorm(dim), nn.Linear(dim, 10)
 
     def forward(self, x):
         x = self.patch(x).flatten(2).transpose(1, 2)
         x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.position
-        for block in self.blocks:
-            x = x + block["attn"](block["norm1"](x))
-            x = x + block["mlp"](block["norm2"](x))
-        return self.head(self.norm(x)[:, 0])
+        return self.head(self.norm(self.blocks(x))[:, 0])
 
 
 class MultiheadAttentionViT(nn.Module):

@@ -74,8 +74,6 @@ def test_layers_answer_to_module_names(name, dynamo, runner, tmp_path):
             net(x)
         finally:
             handle.remove()
-        if "value" not in seen:  # containers that are never called themselves, such as a ModuleDict
-            continue
         outputs, _, _ = runner.run(model, [x.numpy()], layer, feed="x")
         assert relative_error(outputs[0], seen["value"].detach().numpy()) <= TOLERANCE, layer
 
@@ -86,4 +84,4 @@ def test_random_parameters_matter():
         net = make(name)
         x = torch.randn(2, 3, SIZE, SIZE)
         y = net(x)
-        assert np.abs((y[0] - y[1]).detach().numpy()).max() > 1e-3, name
+        assert np.abs((y[0] - y[1]).detach().numpy()).max() > 1e-4, name
