@@ -165,8 +165,8 @@ TEST(Model, ProbabilitiesWithoutLogitsGiveTheirLogarithm) {
   net.input("x", {1, 3, 8, 8})
       .initializer("s", ints({1, 192}))
       .node("Reshape", {"x", "s"}, {"f"})
-      .node("Softmax", {"f"}, {"p"});
-  net.node("Identity", {"p"}, {"y"}).output("y");
+      .node("LogSoftmax", {"f"}, {"p"});
+  net.node("Exp", {"p"}, {"y"}).output("y");
   auto path = net.save();
   write(path.parent_path() / "model.json", R"({"preprocess": {"colour": "RGB", "layout": "NCHW", "size": [8, 8],
     "resize": {"rule": "none"}, "crop": "none", "scale": 1, "mean": [0,0,0], "std": [1,1,1]}, "output": {"kind": "probabilities"}})");

@@ -128,10 +128,13 @@ struct Placed {
   Rectangle rectangle;
 };
 
-/// The shorter side becomes `resize_to`, then the centre is cut out; coordinates of the photo are kept along.
+/// The shorter side becomes `resize_to`, the other is rounded; then the centre is cut out, rounded to the top
+/// left. Coordinates of the photo are kept along.
 Placed resize_short_side(const Image& image, const Preprocess& p) {
   const int64_t shorter = std::min(image.height(), image.width());
-  auto scaled = [&](int64_t side) { return side == shorter ? p.resize_to : p.resize_to * side / shorter; };
+  auto scaled = [&](int64_t side) {
+    return side == shorter ? p.resize_to : std::llround(static_cast<double>(p.resize_to * side) / shorter);
+  };
   const int64_t height = scaled(image.height()), width = scaled(image.width());
   if (!p.centre_crop) {
     if (height == p.height && width == p.width)
@@ -146,7 +149,7 @@ Placed resize_short_side(const Image& image, const Preprocess& p) {
                      ", less than the model's input of " + std::to_string(p.width) + "x" + std::to_string(p.height) +
                      ". Raise resize.to.");
   const Tensor resized = resize(image.pixels, height, width, p.filter, p.antialias);
-  const int64_t top = std::llrint((height - p.height) / 2.0), left = std::llrint((width - p.width) / 2.0);
+  const int64_t top = (height - p.height) / 2, left = (width - p.width) / 2;
   const double sx = static_cast<double>(image.width()) / width, sy = static_cast<double>(image.height()) / height;
   return {resized.narrow(0, top, p.height).narrow(1, left, p.width),
           {left * sx, top * sy, (left + p.width) * sx, (top + p.height) * sy}};

@@ -19,7 +19,8 @@ def predict(model, images):
 
 
 def samples():
-    rows = list(csv.DictReader(open(corpus() / "models" / "imagenet" / "expected_top1.csv")))
+    table = csv.DictReader(open(corpus() / "models" / "imagenet" / "expected_top1.csv"))
+    rows = [row for row in table if "imagenet-sample" in row["file"]]
     assert len(rows) == 143
     return rows, [corpus() / row["file"] for row in rows]
 
