@@ -25,15 +25,20 @@ Tensor resize(const Tensor& pixels, int64_t height, int64_t width, ResizeFilter 
     throw UsageError("resize takes uint8 [H,W,C] and a positive size.");
   if (pixels.size(0) == height && pixels.size(1) == width) return pixels;
   if (filter == ResizeFilter::nearest) return nearest(nearest(pixels, 0, height), 1, width).contiguous();
-  const Tensor planes = pixels.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat);
   const std::vector<int64_t> size = {height, width};
+  const Tensor planes = pixels.permute({2, 0, 1}).unsqueeze(0);
   Tensor resized;
-  if (filter == ResizeFilter::bilinear)
-    resized =
-        antialias ? at::_upsample_bilinear2d_aa(planes, size, false) : at::upsample_bilinear2d(planes, size, false);
-  else
-    resized = antialias ? at::_upsample_bicubic2d_aa(planes, size, false) : at::upsample_bicubic2d(planes, size, false);
-  return resized[0].permute({1, 2, 0}).round().clamp(0, 255).to(at::kByte).contiguous();
+  if (antialias) {
+    // The 8-bit kernels round where Pillow rounds, between the two passes: nearly all values are equal.
+    resized = filter == ResizeFilter::bilinear ? at::_upsample_bilinear2d_aa(planes, size, false)
+                                               : at::_upsample_bicubic2d_aa(planes, size, false);
+  } else {
+    const Tensor exact = planes.to(at::kFloat);
+    resized = filter == ResizeFilter::bilinear ? at::upsample_bilinear2d(exact, size, false)
+                                               : at::upsample_bicubic2d(exact, size, false);
+    resized = resized.round().clamp(0, 255).to(at::kByte);
+  }
+  return resized[0].permute({1, 2, 0}).contiguous();
 }
 
 }  // namespace vitrail
