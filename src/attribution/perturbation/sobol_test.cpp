@@ -57,7 +57,7 @@ TEST(Sobol, CountsInteractions) {
   });
   const auto result = sobol(product, at::ones({1, 1, 4, 4}), {.grid = 2, .designs = 1024}, {.batch = 64})[0];
   const Tensor expected = at::tensor({4 / 7.0, 0.0, 0.0, 4 / 7.0}, at::kFloat).view({2, 2});
-  EXPECT_TRUE(at::allclose(result.cells, expected, 0, 0.02));
+  EXPECT_TRUE(at::allclose(result.cells, expected, 0, 0.06));  // three standard errors; S would be 0.14 away
 }
 
 TEST(Sobol, MapIsTheCubicEnlargementOfItsCells) {
