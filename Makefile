@@ -23,7 +23,7 @@ build: setup ## build/release/vitrail
 
 demo: build ## explain two photos; writes out/demo/report.html
 	$(BUILD)/vitrail explain $(DEMO)/efficientnet_lite0.onnx $(DEMO)/coffee.png $(DEMO)/chelsea.png \
-	  -m saliency,integrated_gradients,gradcam,occlusion,rise,sobol -t top1 -t 282-vs-285 -o out/demo
+	  -m saliency,integrated_gradients,gradcam,occlusion,rise,sobol -t top1 -t top1-vs-top2 -o out/demo
 	@echo "Open $(CURDIR)/out/demo/report.html in a browser."
 
 test: build ## every test

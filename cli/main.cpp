@@ -2,6 +2,9 @@
 
 #include <vitrail/version.h>
 
+#include <malloc.h>
+
+#include <climits>
 #include <csignal>
 #include <iostream>
 #include <vector>
@@ -11,6 +14,15 @@
 #include "terminal.h"
 
 namespace {
+
+/// Keeps freed activations instead of handing them back to the system, which would clear every page of the
+/// next ones again: scoring a small net spent two thirds of its time on that. The whole process is concerned,
+/// so the command does it and the library does not.
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  mallopt(M_TOP_PAD, 64 << 20);
+}
 
 using namespace vitrail;
 using namespace vitrail::cli;
@@ -36,6 +48,7 @@ ExitCode run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of the write, like a full disk
+  keep_freed_memory();
   ExitCode code;
   try {
     code = run(argc, argv);

@@ -36,7 +36,7 @@ namespace vitrail {
 
 struct IntegratedGradientsOptions {
   int64_t steps = 16;       ///< nodes of the first sum
-  int64_t max_steps = 256;  ///< the doubling ends here; equal to `steps`: no doubling
+  int64_t max_steps = 128;  ///< the doubling ends here; equal to `steps`: no doubling
   double tolerance = 0.01;  ///< largest completeness gap, as a share of |g(x) - g(b)|
   Baseline baseline;        ///< where the path starts; `black` reads darkness as absence
 };

@@ -6,7 +6,7 @@
 //   281           a class by index; "tabby cat" by label or one of its comma-separated names
 //   logit:T       the same, said explicitly
 //   prob:T        its probability (saturates: the logit is usually the better choice)
-//   A-vs-B        logit A minus logit B: "why A and not B"
+//   A-vs-B        logit A minus logit B: "why A and not B"; here top1, top2 ... name the class of that rank
 //
 // Case and underscores in labels do not matter. Several targets share the forwards.
 

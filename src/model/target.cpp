@@ -32,6 +32,10 @@ std::optional<int64_t> whole_number(const std::string& text) {
   return std::stoll(text);
 }
 
+std::optional<int64_t> rank_of(const std::string& name) {
+  return name.starts_with("top") ? whole_number(name.substr(3)) : std::nullopt;
+}
+
 Syntax parse(const std::string& string) {
   Syntax syntax;
   std::string rest = string;
@@ -42,14 +46,12 @@ Syntax parse(const std::string& string) {
     rest = rest.substr(5);
   }
   if (rest.empty()) throw UsageError("the target '" + string + "' names no class. " + kForms);
-  if (rest.starts_with("top")) {
-    if (auto count = whole_number(rest.substr(3))) {
-      if (*count < 1 || *count > kMostTargets)
-        throw UsageError("the target '" + string + "' asks for " + std::to_string(*count) + " classes; expected 1 to " +
-                         std::to_string(kMostTargets) + ".");
-      syntax.top = count;
-      return syntax;
-    }
+  if (auto count = rank_of(rest)) {
+    if (*count < 1 || *count > kMostTargets)
+      throw UsageError("the target '" + string + "' asks for " + std::to_string(*count) + " classes; expected 1 to " +
+                       std::to_string(kMostTargets) + ".");
+    syntax.top = count;
+    return syntax;
   }
   const size_t versus = rest.find("-vs-");
   syntax.first = rest.substr(0, versus);
@@ -83,13 +85,23 @@ bool names_class(const std::string& wanted, const std::string& label) {
   return false;
 }
 
-int64_t find_class(const std::string& name, int64_t classes, const std::vector<std::string>& labels) {
+/// The class of rank 1, 2, ... by logit.
+int64_t class_of_rank(int64_t rank, const Tensor& logits) {
+  if (rank < 1 || rank > logits.numel())
+    throw UsageError("'top" + std::to_string(rank) + "' does not exist: the model has " +
+                     std::to_string(logits.numel()) + " classes.");
+  return std::get<1>(at::topk(logits.flatten(), rank))[rank - 1].item<int64_t>();
+}
+
+int64_t find_class(const std::string& name, const Tensor& logits, const std::vector<std::string>& labels) {
+  const int64_t classes = logits.numel();
   if (auto index = whole_number(name)) {
     if (*index >= classes)
       throw UsageError("class " + name + " does not exist: the model has " + std::to_string(classes) +
                        " classes, 0 to " + std::to_string(classes - 1) + ".");
     return *index;
   }
+  if (auto rank = rank_of(name)) return class_of_rank(*rank, logits);
   if (labels.empty())
     throw UsageError("the target '" + name +
                      "' looks like a label, but the model has no labels. Use a class index, or give "
@@ -143,10 +155,10 @@ std::vector<Target> resolve_targets(std::span<const std::string> strings, const 
       }
       continue;
     }
-    target.index = find_class(syntax.first, classes, labels);
+    target.index = find_class(syntax.first, logits, labels);
     target.label = label_of(target.index, labels);
     if (!syntax.second.empty()) {
-      target.versus = find_class(syntax.second, classes, labels);
+      target.versus = find_class(syntax.second, logits, labels);
       if (target.versus == target.index)
         throw UsageError("the contrast '" + string + "' compares class " + std::to_string(target.index) +
                          " with itself.");

@@ -56,6 +56,14 @@ TEST(Target, UnitsAndContrasts) {
   EXPECT_EQ(targets[2].label, "tiger_cat vs Egyptian cat");
 }
 
+TEST(Target, ContrastsOfRanks) {
+  const Target target = resolve({"top1-vs-top2"})[0];
+  EXPECT_EQ(target.index, 1);
+  EXPECT_EQ(target.versus, 2);
+  EXPECT_EQ(resolve({"top1-vs-3"})[0].versus, 3);
+  EXPECT_THAT(refusal("top1-vs-top9"), HasSubstr("does not exist"));
+}
+
 TEST(Target, ScoresAreColumns) {
   auto targets = resolve({"2", "prob:2", "2-vs-3"});
   Tensor batch = logits().reshape({1, 5}).repeat({2, 1});
