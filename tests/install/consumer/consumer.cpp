@@ -1,6 +1,7 @@
 // Prints the two logits of an image that is 0.75 everywhere, and the gradient of their sum with
 // respect to one pixel's red, green and blue.
 
+#include <vitrail/error.h>
 #include <vitrail/model.h>
 
 #include <ATen/ops/full.h>
