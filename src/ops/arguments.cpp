@@ -44,6 +44,12 @@ std::optional<Ints> IntsArgument::get(const Tensors& in) const {
 
 Tensor beside(const Tensor& index, const Tensor& data) { return index.to(data.device()); }
 
+Tensor computable(const Tensor& tensor) {
+  const at::ScalarType type = tensor.scalar_type();
+  const bool wide = type == at::kUInt16 || type == at::kUInt32 || type == at::kUInt64;
+  return wide ? tensor.to(at::kLong) : tensor;
+}
+
 std::string join(const Ints& values) {
   std::string text;
   for (int64_t value : values) text += (text.empty() ? "" : ",") + std::to_string(value);

@@ -39,6 +39,10 @@ class IntsArgument {
 /// Moves an index or a mask to where the data is (integer constants live on the CPU).
 Tensor beside(const Tensor& index, const Tensor& data);
 
+/// ATen has hardly a kernel for unsigned integers beyond 8 bits: such tensors as int64 (exact below 2^63),
+/// others as they are.
+Tensor computable(const Tensor& tensor);
+
 /// "2,2": a list for describe().
 std::string join(const Ints& values);
 

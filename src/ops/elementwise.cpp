@@ -128,10 +128,11 @@ class Elementwise : public Operator {
     const Tensor* device = &in[0];
     for (const Tensor& x : in)
       if (!x.is_cpu()) device = &x;
-    if (device->is_cpu()) return {function_(in)};
-    Tensors moved;
-    for (const Tensor& x : in) moved.push_back(beside(x, *device));
-    return {function_(moved)};
+    Tensors operands;
+    for (const Tensor& x : in) operands.push_back(computable(beside(x, *device)));
+    const bool widened = operands[0].scalar_type() != in[0].scalar_type();
+    const Tensor result = function_(operands);
+    return {widened ? result.to(in[0].scalar_type()) : result};
   }
 
  private:
@@ -148,8 +149,8 @@ class Mod : public Operator {
 
   /// The sign of the divisor, or of the dividend with fmod.
   Tensors forward(const Tensors& in, const RunContext&) const override {
-    const Tensor divisor = beside(in[1], in[0]);
-    return {fmod_ ? at::fmod(in[0], divisor) : at::remainder(in[0], divisor)};
+    const Tensor dividend = computable(in[0]), divisor = computable(beside(in[1], in[0]));
+    return {(fmod_ ? at::fmod(dividend, divisor) : at::remainder(dividend, divisor)).to(in[0].scalar_type())};
   }
 
  private:

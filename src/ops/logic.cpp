@@ -40,7 +40,7 @@ class Comparison : public Operator {
   bool differentiable() const override { return false; }
   Tensors forward(const Tensors& in, const RunContext&) const override {
     const Tensor& data = in[0].is_cpu() ? in[1] : in[0];
-    return {row_.function(beside(in[0], data), beside(in[1], data))};
+    return {row_.function(computable(beside(in[0], data)), computable(beside(in[1], data)))};
   }
 
  private:
