@@ -14,8 +14,9 @@
 // A and B are two halves of one design of N points in 2d dimensions, C_i is A with cell i from B; the
 // estimator is Jansen's. y_B enters no total-order estimator and is never computed.
 //
-// The design is randomised `replicates` times independently: the map is the mean over replicates, its standard
-// error s / sqrt(R) (Student t with R - 1 degrees of freedom). One replicate: delta method within it.
+// The design is randomised `replicates` times independently. Numerator and variance are means over all points
+// of all replicates; the standard error is the delta method's over the replicates (Student t with R - 1
+// degrees of freedom). One replicate: over its points.
 //
 // Shapes      map and standard error [H,W], cubic enlargements of the grid cut off at 0 (between the centres of two
 //             cells the error is on the safe side: it is interpolated as if theirs moved together); cells [grid,grid].

@@ -10,32 +10,40 @@
 // is the share of the variance that disappears when everything but M_i is fixed: its own effect and
 // every interaction it takes part in. Jansen's estimator (1999) reads it off the squared differences:
 //
-//   ST_i ~ (1/N) sum_n J_n,  J_n = (y_A - y_Ci)^2 / 2,  divided by the unbiased variance of y_A.
+//   ST_i ~ mean J / mean V,   J_n = (y_A - y_Ci)^2 / 2,   V_n = (y_A - mean y_A)^2 N / (N - 1).
 //
 // The numerator is unbiased, never negative, and needs no mean to be subtracted; y_B is not used.
 
 #include <vitrail/tensor.h>
 
+#include <vector>
+
 namespace vitrail {
 
-/// Indices and their standard errors, float64 [d,T] for T outputs.
+/// Scores of one pick-freeze design of N points in d dimensions, for T outputs, float64.
+struct PickFreezeScores {
+  Tensor y_a;  ///< [N,T]
+  Tensor y_c;  ///< [N,d,T]
+};
+
+/// Indices and their standard errors, float64 [d,T].
 struct TotalOrder {
   Tensor index;
   Tensor standard_error;
   Tensor is_constant;  ///< bool [T]: the output does not vary; its indices are zero
 };
 
-/// Jansen's estimator. `y_a` is [N,T], `y_c` [N,d,T], float64, N >= 2. The standard error is that of a ratio
-/// of means over N independent points (delta method): with ST = mean J / mean V, it is the
-/// standard deviation of J_n - ST V_n over sqrt(N), divided by mean V.
+/// Jansen's estimator from R independent replicates of a design, all of one size, at least two points together.
+///
+/// Means are taken over all points of all replicates before they are divided: a mean of R ratios would keep
+/// the bias of one small design (E[1/V] > 1/E[V], four fifths too much on a real network with N = 8).
+/// The standard error is that of a ratio of means over independent units (delta method): with J_r and
+/// V_r the means within unit r, the standard deviation of J_r - ST V_r over sqrt(R), divided by V. Units are the
+/// replicates, which holds for any sampler (Student t with R - 1 degrees of freedom); of a single
+/// replicate they are its points.
 ///
 /// An output whose standard deviation is below 1e-6 of its largest magnitude is rounding noise and
 /// counts as constant.
-TotalOrder jansen_total_order(const Tensor& y_a, const Tensor& y_c);
-
-/// Combines R independent replicates of the same estimate: mean, and standard error s/sqrt(R), which holds
-/// for any sampler (Student t with R-1 degrees of freedom). One replicate keeps its own standard error.
-/// An output is constant only if it is so in every replicate.
-TotalOrder combine_replicates(const std::vector<TotalOrder>& replicates);
+TotalOrder jansen_total_order(const std::vector<PickFreezeScores>& replicates);
 
 }  // namespace vitrail

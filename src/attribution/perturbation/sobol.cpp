@@ -57,31 +57,31 @@ Tensor score_samples(MethodRun& run, const PickFreeze& samples, const Tensor& ba
   return at::cat(scores);
 }
 
-/// Total-order indices from the first `points` points.
-TotalOrder total_order(const Tensor& scores, int64_t points, int64_t cells) {
+/// The first `points` points.
+PickFreezeScores by_point(const Tensor& scores, int64_t points, int64_t cells) {
   const Tensor y = scores.narrow(0, 0, points * (cells + 1)).view({points, cells + 1, scores.size(1)});
-  return jansen_total_order(y.select(1, 0), y.narrow(1, 1, cells));
+  return {y.select(1, 0), y.narrow(1, 1, cells)};
 }
 
-/// One estimate a finished replicate. Where a stop left not even the first finished, one from its finished points.
-std::vector<TotalOrder> run_replicates(MethodRun& run, const Tensor& baseline, const SobolOptions& options,
-                                       int64_t chunk) {
+/// The finished replicates. Where a stop left not even the first finished, its finished points.
+std::vector<PickFreezeScores> run_replicates(MethodRun& run, const Tensor& baseline, const SobolOptions& options,
+                                             int64_t chunk) {
   const int64_t cells = options.grid * options.grid;
-  std::vector<TotalOrder> finished;
+  std::vector<PickFreezeScores> finished;
   for (int64_t r = 0; r < options.replicates; ++r) {
     const PickFreeze samples{
         draw_design(options.sampler, options.designs, 2 * cells, options.seed, static_cast<uint64_t>(r))};
     const Tensor scores = score_samples(run, samples, baseline, options.grid, chunk);
     const int64_t points = scores.size(0) / samples.samples_a_point();
     if (points == options.designs) {
-      finished.push_back(total_order(scores, points, cells));
+      finished.push_back(by_point(scores, points, cells));
       continue;
     }
     if (!finished.empty()) {
       run.warn("Stopped after " + std::to_string(finished.size()) + " of " + std::to_string(options.replicates) +
-               " replicates: the map is their mean.");
+               " replicates: the map is made of these.");
     } else if (points >= 2) {
-      finished.push_back(total_order(scores, points, cells));
+      finished.push_back(by_point(scores, points, cells));
       run.warn("Stopped within the first replicate: the map is made of " + std::to_string(points) + " of its " +
                std::to_string(options.designs) + " points.");
     } else {
@@ -98,7 +98,7 @@ void explain_input(MethodRun& run, const Scorer& scorer, const SobolOptions& opt
   const int64_t chunk = equal_chunk(options.designs * (cells + 1), run.batch());
   const auto finished = run_replicates(run, options.baseline.resolve(run.input(), scorer), options, chunk);
   const Tensor nothing = at::zeros({cells, run.targets()}, at::kDouble);
-  const TotalOrder total = finished.empty() ? TotalOrder{nothing, nothing, {}} : combine_replicates(finished);
+  const TotalOrder total = finished.empty() ? TotalOrder{nothing, nothing, {}} : jansen_total_order(finished);
   const auto enlarge = [&](const Tensor& values) {
     return upsample(values, run.height(), run.width(), Interpolation::bicubic).clamp_min(0);
   };
