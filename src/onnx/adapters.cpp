@@ -1,31 +1,34 @@
 #include "onnx/adapters.h"
 
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/tensor.h>
 
-#include <functional>
-#include <unordered_map>
+#include <algorithm>
+#include <unordered_set>
 
 #include "vitrail/error.h"
 
 namespace vitrail {
 namespace {
 
-/// What an adapter works on: the node as the file has it, and the list that takes its place. A node that the
-/// adapter changes only in itself is appended by the caller.
+/// What an adapter works on: the model, and the nodes that it puts before the one being lifted. The adapter
+/// changes that one in place; the caller appends it.
 class Lift {
  public:
-  Lift(OnnxModel& model, std::vector<NodeSpec>& out) : model_(model), out_(out) {}
+  Lift(OnnxModel& model, std::vector<NodeSpec>& out) : model_(model), out_(out) {
+    for (const auto& [name, tensor] : model.initializers) names_.insert(name);
+    for (const OnnxValue& input : model.inputs) names_.insert(input.name);
+    for (const NodeSpec& node : model.nodes) names_.insert(node.outputs.begin(), node.outputs.end());
+  }
 
-  /// A new initializer with a name of its own.
+  /// The name of a new initializer.
   std::string constant(const NodeSpec& node, const std::string& what, const Tensor& value) {
-    const std::string base = node.outputs[0] + "/" + what;
-    std::string name = base;
-    for (int i = 2; model_.initializers.count(name); ++i) name = base + "_" + std::to_string(i);
+    const std::string name = unique(node.outputs[0] + "/" + what);
     model_.initializers[name] = value;
     return name;
   }
 
-  /// A node before the one that is being lifted.
+  /// The output of a new node before the one being lifted.
   std::string insert(const NodeSpec& node, const std::string& op_type, Strings inputs, const std::string& what,
                      Attributes attributes = {}) {
     NodeSpec made;
@@ -33,7 +36,7 @@ class Lift {
     made.name = node.name + "/" + what;
     made.scope = node.scope;
     made.inputs = std::move(inputs);
-    made.outputs = {node.outputs[0] + "/" + what};
+    made.outputs = {unique(node.outputs[0] + "/" + what)};
     made.attributes = std::move(attributes);
     made.opset = node.opset;
     out_.push_back(made);
@@ -47,9 +50,24 @@ class Lift {
   }
 
  private:
+  std::string unique(const std::string& base) {
+    std::string name = base;
+    for (int i = 2; !names_.insert(name).second; ++i) name = base + "_" + std::to_string(i);
+    return name;
+  }
+
   OnnxModel& model_;
   std::vector<NodeSpec>& out_;
+  std::unordered_set<std::string> names_;
 };
+
+/// Input `index`; throws where a broken file leaves it out.
+const std::string& input(const NodeSpec& node, size_t index) {
+  if (index >= node.inputs.size())
+    throw ModelError("it has " + std::to_string(node.inputs.size()) + " inputs; expected at least " +
+                     std::to_string(index + 1) + ".");
+  return node.inputs[index];
+}
 
 void set_input(NodeSpec& node, size_t index, const std::string& name) {
   if (node.inputs.size() <= index) node.inputs.resize(index + 1);
@@ -69,8 +87,8 @@ void axes_to_input(NodeSpec& node, Lift& lift) { ints_to_input(node, lift, "axes
 void flat_softmax(NodeSpec& node, Lift& lift) {
   Attributes axis;
   axis.set("axis", node.attributes.get_int("axis", 1));
-  const std::string shape = lift.insert(node, "Shape", {node.inputs[0]}, "shape");
-  const std::string flat = lift.insert(node, "Flatten", {node.inputs[0]}, "flat", axis);
+  const std::string shape = lift.insert(node, "Shape", {input(node, 0)}, "shape");
+  const std::string flat = lift.insert(node, "Flatten", {input(node, 0)}, "flat", axis);
   Attributes last;
   last.set("axis", int64_t{-1});
   const std::string normalised = lift.insert(node, node.op_type, {flat}, "rows", last);
@@ -88,7 +106,8 @@ void clip(NodeSpec& node, Lift& lift) {
   size_t index = 1;
   for (const char* limit : {"min", "max"}) {
     if (node.attributes.has(limit))
-      set_input(node, index, lift.constant(node, limit, at::tensor(node.attributes.get_float(limit, 0), at::kFloat)));
+      set_input(node, index,
+                lift.constant(node, limit, at::scalar_tensor(node.attributes.get_float(limit, 0), at::kFloat)));
     node.attributes.erase(limit);
     ++index;
   }
@@ -96,7 +115,8 @@ void clip(NodeSpec& node, Lift& lift) {
 
 void pad(NodeSpec& node, Lift& lift) {
   ints_to_input(node, lift, "pads", 1);
-  set_input(node, 2, lift.constant(node, "value", at::tensor(node.attributes.get_float("value", 0), at::kFloat)));
+  set_input(node, 2,
+            lift.constant(node, "value", at::scalar_tensor(node.attributes.get_float("value", 0), at::kFloat)));
   node.attributes.erase("value");
 }
 
@@ -121,21 +141,33 @@ void top_k(NodeSpec& node, Lift& lift) {
   node.attributes.erase("k");
 }
 
-/// Scales move behind the region of interest; coordinates were asymmetric and rounded down.
-void resize_10(NodeSpec& node, Lift&) {
+/// Scales move behind the region of interest; positions were asymmetric. Nearest rounded them down when it
+/// enlarged and up when it reduced.
+void resize_10(NodeSpec& node, Lift& lift) {
+  const Tensor* scales = lift.find(input(node, 1));
+  const bool reduces = scales && scales->numel() > 0 && scales->le(1).all().item<bool>();
   node.op_type = "Resize";
-  node.inputs = {node.inputs[0], "", node.inputs.at(1)};
+  node.inputs = {node.inputs[0], "", node.inputs[1]};
   node.attributes.set("coordinate_transformation_mode", std::string("asymmetric"));
-  node.attributes.set("nearest_mode", std::string("floor"));
+  node.attributes.set("nearest_mode", std::string(reduces ? "ceil" : "floor"));
 }
 
-/// Files of 11 and 12 pass empty tensors for what they leave out.
+/// At 11 and 12 roi and scales could not be left out: exporters pass empty tensors, some still do.
 void resize_empty_inputs(NodeSpec& node, Lift& lift) {
   for (size_t i = 1; i < node.inputs.size(); ++i)
     if (const Tensor* value = lift.find(node.inputs[i]); value && value->numel() == 0) node.inputs[i].clear();
 }
 
+/// It did nothing outside training.
 void dropout(NodeSpec& node, Lift&) { node.attributes.erase("ratio"); }
+
+/// More outputs than one meant training.
+void batch_normalization(NodeSpec& node, Lift&) {
+  if (std::any_of(node.outputs.begin() + 1, node.outputs.end(), [](const auto& name) { return !name.empty(); }))
+    throw ModelError("it asks for the statistics of the batch: the model was exported for training. Export it in " +
+                     std::string("evaluation mode."));
+  node.outputs.resize(1);
+}
 
 /// `lift` applies to nodes of an opset below `before`.
 struct Adapter {
@@ -168,9 +200,19 @@ const Adapter kAdapters[] = {
     {"TopK", 10, top_k},
     {"Upsample", 10, resize_10},
     {"Resize", 11, resize_10},
-    {"Resize", 13, resize_empty_inputs},
+    {"Resize", newest_opset + 1, resize_empty_inputs},
     {"Dropout", 12, dropout},
+    {"BatchNormalization", 14, batch_normalization},
 };
+
+void lift_node(NodeSpec& node, int64_t opset, Lift& lift) try {
+  const std::string op_type = node.op_type;  // adapters may change it
+  for (const Adapter& adapter : kAdapters)
+    if (op_type == adapter.op_type && opset < adapter.before) adapter.lift(node, lift);
+} catch (const ModelError& e) {
+  throw ModelError("the " + node.op_type + " node '" + (node.name.empty() ? node.outputs[0] : node.name) + "' (opset " +
+                   std::to_string(opset) + "): " + e.what());
+}
 
 }  // namespace
 
@@ -187,10 +229,7 @@ void lift_opsets(OnnxModel& model) {
   std::vector<NodeSpec> lifted;
   Lift lift(model, lifted);
   for (NodeSpec& node : model.nodes) {
-    const std::string op_type = node.op_type;
-    if (node.domain.empty())
-      for (const Adapter& adapter : kAdapters)
-        if (op_type == adapter.op_type && opset < adapter.before) adapter.lift(node, lift);
+    if (node.domain.empty()) lift_node(node, opset, lift);
     lifted.push_back(std::move(node));
   }
   model.nodes = std::move(lifted);

@@ -1,5 +1,6 @@
 #include "onnx/reader.h"
 
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/tensor.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <limits>
 #include <queue>
 #include <set>
 #include <unordered_map>
@@ -75,7 +77,8 @@ class Reader {
     for (const auto& output : graph.output()) {
       if (!defined_.count(output.name()))
         throw ModelError("the output '" + output.name() + "' of " + name_ + " is not computed by any node.");
-      model_.outputs.push_back({output.name(), at::kFloat, false, {}});
+      const bool typed = output.type().value_case() != onnx::TypeProto::VALUE_NOT_SET;
+      model_.outputs.push_back(typed ? read_value(output, "output") : OnnxValue{output.name(), at::kFloat, false, {}});
     }
     return std::move(model_);
   }
@@ -147,8 +150,8 @@ class Reader {
                        " attributes; expected one value.");
     const auto& a = proto.attribute(0);
     if (a.name() == "value") return tensors_.read(a.t(), proto.output(0));
-    if (a.name() == "value_float") return at::tensor(a.f(), at::kFloat);
-    if (a.name() == "value_int") return at::tensor(static_cast<int64_t>(a.i()), at::kLong);
+    if (a.name() == "value_float") return at::scalar_tensor(a.f(), at::kFloat);
+    if (a.name() == "value_int") return at::scalar_tensor(static_cast<int64_t>(a.i()), at::kLong);
     if (a.name() == "value_floats")
       return at::tensor(std::vector<float>(a.floats().begin(), a.floats().end()), at::kFloat);
     if (a.name() == "value_ints") return at::tensor(std::vector<int64_t>(a.ints().begin(), a.ints().end()), at::kLong);
@@ -193,8 +196,8 @@ class Reader {
       for (const std::string& input : model_.nodes[n].inputs) {
         if (input.empty()) continue;
         if (!defined_.count(input))
-          throw ModelError("the " + model_.nodes[n].op_type + " node '" + model_.nodes[n].name + "' of " + name_ +
-                           " uses the value '" + input + "', which nothing defines.");
+          throw ModelError("the " + title(model_.nodes[n]) + " of " + name_ + " uses the value '" + input +
+                           "', which no node, input or initializer defines. Export it again.");
         auto it = producer.find(input);
         if (it == producer.end()) continue;
         ++waiting[n];
@@ -212,16 +215,34 @@ class Reader {
         if (--waiting[user] == 0) ready.push(user);
       sorted.push_back(std::move(model_.nodes[n]));
     }
-    if (sorted.size() != waiting.size()) refuse_cycle(waiting);
+    if (sorted.size() != waiting.size()) refuse_cycle(waiting, producer);
     model_.nodes = std::move(sorted);
   }
 
-  [[noreturn]] void refuse_cycle(const std::vector<int>& waiting) const {
+  /// Every node left waits for another node left: going back from any of them ends in a cycle.
+  [[noreturn]] void refuse_cycle(const std::vector<int>& waiting,
+                                 const std::unordered_map<std::string, size_t>& producer) const {
+    size_t n = std::find_if(waiting.begin(), waiting.end(), [](int count) { return count > 0; }) - waiting.begin();
+    std::vector<size_t> path;
+    while (std::find(path.begin(), path.end(), n) == path.end()) {
+      path.push_back(n);
+      for (const std::string& input : model_.nodes[n].inputs) {
+        auto it = producer.find(input);
+        if (it == producer.end() || waiting[it->second] == 0) continue;
+        n = it->second;
+        break;
+      }
+    }
     std::string list;
-    for (size_t n = 0; n < waiting.size() && list.size() < 300; ++n)
-      if (waiting[n] > 0)
-        list += (list.empty() ? "'" : ", '") + model_.nodes[n].name + "' (" + model_.nodes[n].op_type + ")";
-    throw ModelError("the graph of " + name_ + " has a cycle; on or behind it lie " + list + ".");
+    for (auto it = std::find(path.begin(), path.end(), n); it != path.end() && list.size() < 300; ++it)
+      list += (list.empty() ? "" : " <- ") + title(model_.nodes[*it]);
+    throw ModelError("the graph of " + name_ + " has a cycle: " + list +
+                     ". A model must compute its values in some order: export it again.");
+  }
+
+  /// "Conv node 'name'"; where the file gives no name, the first output stands for it.
+  static std::string title(const NodeSpec& node) {
+    return node.op_type + " node '" + (node.name.empty() ? node.outputs[0] : node.name) + "'";
   }
 
   const onnx::ModelProto& proto_;
@@ -232,12 +253,18 @@ class Reader {
   OnnxModel model_;
 };
 
+/// protobuf counts bytes in an int.
+void check_size(int64_t size, const std::string& name, const ReadLimits& limits) {
+  const int64_t most = std::min<int64_t>(limits.max_file_bytes, std::numeric_limits<int>::max());
+  if (size >= most)
+    throw ModelError(name + " has " + std::to_string(size) + " bytes; expected less than " + std::to_string(most) +
+                     ". Export it with external data.");
+}
+
 OnnxModel read(std::span<const std::byte> bytes, const std::string& name, std::optional<fs::path> folder,
                const ReadLimits& limits) {
   if (bytes.empty()) throw ModelError(name + " is empty; expected an ONNX model.");
-  if (static_cast<int64_t>(bytes.size()) >= std::min<int64_t>(limits.max_file_bytes, (int64_t{1} << 31) - 1))
-    throw ModelError(name + " has " + std::to_string(bytes.size()) +
-                     " bytes; ONNX files hold less than 2 GB. Export it with external data.");
+  check_size(static_cast<int64_t>(bytes.size()), name, limits);
   onnx::ModelProto proto;
   parse(bytes, name, limits.max_depth, proto);
   OnnxModel model = Reader(proto, name, std::move(folder), limits).read();
@@ -250,17 +277,17 @@ OnnxModel read(std::span<const std::byte> bytes, const std::string& name, std::o
 
 OnnxModel read_onnx(const fs::path& path, const ReadLimits& limits) {
   std::error_code error;
-  if (!fs::exists(path, error)) throw ModelError("there is no file " + path.string() + "; expected an ONNX model.");
-  if (!fs::is_regular_file(path, error)) throw ModelError(path.string() + " is not a file; expected an ONNX model.");
-  const auto size = static_cast<int64_t>(fs::file_size(path, error));
-  if (size >= limits.max_file_bytes)
-    throw ModelError(path.string() + " has " + std::to_string(size) +
-                     " bytes; ONNX files hold less than 2 GB. Export it with external data.");
-  std::vector<std::byte> bytes(error ? 0 : size);
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::not_found)
+    throw ModelError("there is no file " + path.string() + "; expected an ONNX model.");
+  if (fs::exists(status) && !fs::is_regular_file(status))
+    throw ModelError(path.string() + " is not a file; expected an ONNX model.");
+  const auto size = error ? 0 : static_cast<int64_t>(fs::file_size(path, error));
+  check_size(size, path.string(), limits);
   std::ifstream file(path, std::ios::binary);
+  std::vector<std::byte> bytes(error ? 0 : size);
   if (error || !file.read(reinterpret_cast<char*>(bytes.data()), size))
-    throw ModelError(path.string() + " cannot be read" + (error ? ": " + error.message() : "") +
-                     ". Check its permissions.");
+    throw MachineError(path.string() + " cannot be read. Check its permissions and the disk.");
   return read(bytes, path.string(), path.parent_path(), limits);
 }
 

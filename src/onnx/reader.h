@@ -2,8 +2,8 @@
 
 // Reads ONNX files. They come from strangers: sizes, counts and depth are limited, dimensions are
 // checked for overflow before anything is allocated, external data must lie inside the model's
-// folder (no absolute path, no "..", no link that leads outside). Every failure is a ModelError
-// (or InputError/MachineError for the disk) that says what was found and what to do.
+// folder (no absolute path, no "..", no link that leads outside). Every failure is a ModelError, or a
+// MachineError where the file is there and the disk does not give it, that says what was found and what to do.
 
 #include <filesystem>
 #include <span>

@@ -25,7 +25,15 @@ class TensorReader {
   Tensor read(const onnx::TensorProto& proto, const std::string& name);
 
  private:
-  std::string external_bytes(const onnx::TensorProto& proto, const std::string& name, int64_t expected) const;
+  struct ExternalBytes {
+    std::filesystem::path path;
+    int64_t offset;
+    std::string what;  ///< for messages
+    void read(char* to, int64_t length) const;
+  };
+
+  ExternalBytes locate(const onnx::TensorProto& proto, const std::string& name, int64_t expected) const;
+  std::filesystem::path inside_folder(const std::string& location, const std::string& what) const;
 
   std::optional<std::filesystem::path> folder_;
   ReadLimits limits_;
