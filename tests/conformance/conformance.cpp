@@ -10,6 +10,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/allclose.h>
 #include <c10/util/Exception.h>
+#include <onnx-ml.pb.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -17,10 +18,10 @@
 #include <fstream>
 #include <iostream>
 #include <map>
-#include <set>
 #include <sstream>
-#include <unordered_map>
 
+#include "onnx/adapters.h"
+#include "onnx/nodes_for_tests.h"
 #include "onnx/reader.h"
 #include "ops/registry.h"
 #include "vitrail/error.h"
@@ -31,7 +32,7 @@ using namespace vitrail;
 namespace {
 
 /// As many cases as ran when this was last set; fewer means that something stopped being read.
-constexpr int kFloor = 993;
+constexpr int kFloor = 1020;
 constexpr double kRelative = 1e-3, kAbsolute = 1e-7;
 
 /// Where the package of the build's Python keeps its cases.
@@ -62,9 +63,13 @@ std::map<std::string, std::string> read_skip_list() {
   return reasons;
 }
 
-Tensor read_tensor(const fs::path& path) {
+std::string read_file(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
-  const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+Tensor read_tensor(const fs::path& path) {
+  const std::string bytes = read_file(path);
   return read_onnx_tensor(std::as_bytes(std::span(bytes)), path.string());
 }
 
@@ -78,23 +83,20 @@ Tensors read_tensors(const fs::path& folder, const std::string& stem, size_t cou
   return tensors;
 }
 
-Tensors run(const OnnxModel& model, const Tensors& inputs) {
-  std::unordered_map<std::string, Tensor> values(model.initializers.begin(), model.initializers.end());
-  for (size_t i = 0; i < inputs.size(); ++i) values[model.inputs[i].name] = inputs[i];
-  for (const NodeSpec& node : model.nodes) {
-    OperatorSpec spec{node, {}};
-    Tensors in;
-    for (const std::string& name : node.inputs) {
-      auto constant = model.initializers.find(name);
-      spec.constants.push_back(constant == model.initializers.end() ? Tensor() : constant->second);
-      in.push_back(name.empty() ? Tensor() : values.at(name));
-    }
-    Tensors out = OperatorRegistry::all().make(spec)->forward(in, RunContext{});
-    for (size_t i = 0; i < node.outputs.size() && i < out.size(); ++i) values[node.outputs[i]] = out[i];
+/// The cases of And, Or, Xor and Not state the opset in which these last changed, 1 or 7: to them 9, the oldest
+/// that vitrail reads, is the same.
+OnnxModel read_model(const fs::path& path) {
+  std::string bytes = read_file(path);
+  onnx::ModelProto proto;
+  const auto is_logic = [](const onnx::NodeProto& node) {
+    const std::string& op = node.op_type();
+    return op == "And" || op == "Or" || op == "Xor" || op == "Not";
+  };
+  if (proto.ParseFromString(bytes) && std::all_of(proto.graph().node().begin(), proto.graph().node().end(), is_logic)) {
+    for (auto& opset : *proto.mutable_opset_import()) opset.set_version(std::max(opset.version(), oldest_opset));
+    bytes = proto.SerializeAsString();
   }
-  Tensors outputs;
-  for (const OnnxValue& output : model.outputs) outputs.push_back(values.at(output.name));
-  return outputs;
+  return read_onnx(std::as_bytes(std::span(bytes)), path.string());
 }
 
 /// Empty where equal, else what differs.
@@ -122,7 +124,7 @@ Result run_case(const fs::path& folder) {
   OnnxModel model;
   std::vector<std::pair<Tensors, Tensors>> data_sets;
   try {
-    model = read_onnx(folder / "model.onnx");
+    model = read_model(folder / "model.onnx");
     for (const NodeSpec& node : model.nodes)
       if (!OperatorRegistry::all().has(node.op_type, node.domain)) return {Verdict::out_of_scope, node.op_type};
     for (const auto& entry : fs::directory_iterator(folder))
@@ -132,9 +134,10 @@ Result run_case(const fs::path& folder) {
   } catch (const Error& e) {
     return {Verdict::out_of_scope, e.what()};  // sequences, optionals, strings, 4-bit types ...
   }
+  if (data_sets.empty()) return {Verdict::failed, "the case has no data"};
   try {
     for (const auto& [inputs, outputs] : data_sets) {
-      const Tensors found = run(model, inputs);
+      const Tensors found = testing::run_nodes(model, inputs);
       for (size_t i = 0; i < outputs.size(); ++i)
         if (const std::string what = difference(found[i], outputs[i]); !what.empty())
           return {Verdict::failed, model.outputs[i].name + ": " + what};
