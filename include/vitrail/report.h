@@ -71,7 +71,7 @@ Plan plan_explanations(const Model& model, const Image& image, const Methods& me
 
 /// The names of an explanation's files, in the folder of its photo; empty where there is none.
 struct ExplanationFiles {
-  std::string map, cells, standard_error, overlay;
+  std::string map{}, cells{}, standard_error{}, overlay{};
 };
 
 /// The text of result.json.
