@@ -10,7 +10,9 @@ from matplotlib import colormaps
 
 def diverging() -> np.ndarray:
     """Blue - white - red with lightness symmetric about the middle, distinguishable with colour-blind eyes."""
-    anchors = np.array([[0.02, 0.19, 0.38], [0.26, 0.58, 0.76], [0.97, 0.97, 0.97], [0.84, 0.38, 0.30], [0.40, 0.0, 0.12]])
+    anchors = np.array(
+        [[0.02, 0.19, 0.38], [0.26, 0.58, 0.76], [0.97, 0.97, 0.97], [0.84, 0.38, 0.30], [0.40, 0.0, 0.12]]
+    )
     at = np.linspace(0, 1, len(anchors))
     return np.stack([np.interp(np.linspace(0, 1, 256), at, anchors[:, c]) for c in range(3)], 1)
 

@@ -162,7 +162,7 @@ class Attention : public Operator {
   /// In the type that the node asks for, never in a narrower one than the scores have.
   Tensor softmax(const Tensor& scores) const {
     if (precision_ && c10::elementSize(*precision_) > c10::elementSize(scores.scalar_type())) {
-      return at::softmax(scores, -1, *precision_);
+      return at::softmax(scores, -1, precision_);
     }
     return at::softmax(scores, -1);
   }
