@@ -2,9 +2,63 @@
 
 #include <c10/util/Exception.h>
 
+#include <set>
+#include <string_view>
+
 #include "vitrail/error.h"
 
 namespace vitrail {
+namespace {
+
+/// How many inputs the schema requires, in front of the optional ones: one, unless the operator is listed.
+size_t required_inputs(const std::string& op_type) {
+  static const std::set<std::string_view> kTwo = {"Add",
+                                                  "And",
+                                                  "CastLike",
+                                                  "Conv",
+                                                  "ConvTranspose",
+                                                  "CumSum",
+                                                  "Div",
+                                                  "Equal",
+                                                  "Expand",
+                                                  "Gather",
+                                                  "GatherElements",
+                                                  "GatherND",
+                                                  "Gemm",
+                                                  "Greater",
+                                                  "GreaterOrEqual",
+                                                  "LayerNormalization",
+                                                  "Less",
+                                                  "LessOrEqual",
+                                                  "MatMul",
+                                                  "Mod",
+                                                  "Mul",
+                                                  "Or",
+                                                  "PRelu",
+                                                  "Pad",
+                                                  "Pow",
+                                                  "Reshape",
+                                                  "Sub",
+                                                  "Tile",
+                                                  "TopK",
+                                                  "Unsqueeze",
+                                                  "Xor"};
+  static const std::set<std::string_view> kThree = {
+      "Attention", "GroupNormalization", "InstanceNormalization", "Range", "ScatterND", "Slice", "Where"};
+  if (op_type == "BatchNormalization") return 5;
+  return kThree.count(op_type) ? 3 : kTwo.count(op_type) ? 2 : 1;
+}
+
+/// Operators read their required inputs without looking.
+void check_inputs(const OperatorSpec& spec) {
+  const size_t required = required_inputs(spec.node.op_type);
+  for (size_t i = 0; i < required; ++i)
+    if (!spec.has_input(i))
+      throw ModelError("input " + std::to_string(i) + " is missing; expected at least " + std::to_string(required) +
+                       ". The file is broken: export it again.");
+}
+
+}  // namespace
 
 const OperatorRegistry& OperatorRegistry::all() {
   static const OperatorRegistry registry = [] {
@@ -31,6 +85,7 @@ std::unique_ptr<Operator> OperatorRegistry::make(const OperatorSpec& spec) const
   auto it = factories_.find({node.domain, node.op_type});
   if (it == factories_.end()) throw ModelError(title + ": vitrail does not have this operator.");
   try {
+    check_inputs(spec);
     return it->second(spec);
   } catch (const InternalError&) {
     throw;
