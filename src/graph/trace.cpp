@@ -86,7 +86,14 @@ class Tracer {
     for (const OnnxValue& input : draft_.inputs) feed(input);
     std::vector<DraftNode> nodes = std::move(draft_.nodes);
     draft_.nodes.clear();
-    for (DraftNode& node : nodes) visit(node.spec);
+    for (DraftNode& node : nodes) {
+      try {
+        visit(node.spec);
+      } catch (
+          const c10::Error& e) {  // folding and comparing may fail where the operator did not: a view of 2^40 values
+        throw cannot_be_computed(node.spec, e);
+      }
+    }
     for (const OnnxValue& output : draft_.outputs) check_output(output.name);
   }
 
@@ -152,16 +159,18 @@ class Tracer {
     return in;
   }
 
+  static ModelError cannot_be_computed(const NodeSpec& spec, const c10::Error& e) {
+    return ModelError(node_title(spec) + " cannot be computed: " + e.what_without_backtrace() +
+                      ". The file's shapes do not fit together: check the input size (--input-size) or re-export.");
+  }
+
   Tensors forward(const NodeSpec& spec, const Operator& op, Tensor Pair::* side, int64_t batch) const {
     RunContext context;
     context.batch = batch;
     try {
       return op.forward(gather(spec, side), context);
-    } catch (const Error&) {
-      throw;
     } catch (const c10::Error& e) {
-      throw ModelError(node_title(spec) + " cannot be computed: " + e.what_without_backtrace() +
-                       ". The file's shapes do not fit together: check the input size (--input-size) or re-export.");
+      throw cannot_be_computed(spec, e);
     }
   }
 
