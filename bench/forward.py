@@ -92,7 +92,10 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    models = [DEMO, *(CORPUS / "models" / "imagenet" / f"{n}.onnx" for n in ("mobilenet_v1_0.25_224", "mobilenet_v2_1.0_224"))]
+    models = [
+        DEMO,
+        *(CORPUS / "models" / "imagenet" / f"{n}.onnx" for n in ("mobilenet_v1_0.25_224", "mobilenet_v2_1.0_224")),
+    ]
     ratios = []
     for model in (m for m in models if m.exists()):
         for batch in (1, 8):

@@ -19,11 +19,14 @@ def diverging() -> np.ndarray:
 
 def table(name: str, colours: np.ndarray) -> str:
     rows = np.rint(colours[:, :3] * 255).astype(int)
-    body = "".join("{%d, %d, %d}, " % tuple(row) + ("\n    " if i % 6 == 5 else "") for i, row in enumerate(rows))
-    return f"constexpr uint8_t {name}[256][3] = {{\n    {body.rstrip().rstrip(',')}}};\n"
+    triples = [f"{{{r}, {g}, {b}}}" for r, g, b in rows]
+    body = ",\n    ".join(", ".join(triples[i : i + 6]) for i in range(0, len(triples), 6))
+    return f"constexpr uint8_t {name}[256][3] = {{\n    {body}}};\n"
 
 
-print("#pragma once\n\n// Made by scripts/make_colormaps.py.\n\n#include <cstdint>\n\nnamespace vitrail {\n")
+print(
+    "#pragma once\n\n// Made by scripts/make_colormaps.py.\n\n#include <cstdint>\n\nnamespace vitrail {\n\n// clang-format off"
+)
 print(table("kSequentialColours", colormaps["inferno"](np.arange(256))))
 print(table("kDivergingColours", diverging()))
 print("}  // namespace vitrail")

@@ -29,10 +29,10 @@ struct Explanation {
   int64_t backwards = 0;
   double seconds = 0;
   uint64_t seed = 0;
-  std::string baseline;                    ///< what replaced hidden input; empty where nothing was hidden
-  std::optional<double> completeness_gap;  ///< sum of the map - (score - score of the baseline), where defined
-  bool partial = false;                    ///< stopped early by a budget or a cancellation
-  std::map<std::string, std::string> plan; ///< choices made on the way: layer, batch, steps used
+  std::string baseline;                     ///< what replaced hidden input; empty where nothing was hidden
+  std::optional<double> completeness_gap;   ///< sum of the map - (score - score of the baseline), where defined
+  bool partial = false;                     ///< stopped early by a budget or a cancellation
+  std::map<std::string, std::string> plan;  ///< choices made on the way: layer, batch, steps used
   std::vector<std::string> warnings;
 
   /// A few lines for people: method, target, score, cost, error, warnings.

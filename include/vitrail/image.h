@@ -30,9 +30,9 @@ struct Image {
 };
 
 struct DecodeOptions {
-  int64_t max_pixels = 64 << 20;       ///< width x height; larger images are refused before allocation
-  int64_t max_bytes = 256 << 20;       ///< size of the encoded file
-  bool apply_exif_orientation = false; ///< the reference pipelines ignore it, so it is off
+  int64_t max_pixels = 64 << 20;        ///< width x height; larger images are refused before allocation
+  int64_t max_bytes = 256 << 20;        ///< size of the encoded file
+  bool apply_exif_orientation = false;  ///< the reference pipelines ignore it, so it is off
 };
 
 /// Decodes a JPEG, PNG or WebP (first frame). Throws InputError naming `name`, what was found and what to do.

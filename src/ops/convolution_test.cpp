@@ -48,8 +48,7 @@ TEST(Conv, RefusesWhatDoesNotFit) {
 TEST(ConvTranspose, IsTheAdjointOfConv) {
   // <Conv(x), y> = <x, ConvTranspose(y)> for the same weight, also with unequal pads.
   const Tensor x = noise({1, 2, 7, 6}), w = noise({3, 2, 3, 2});
-  const NamedAttributes attributes{
-      {"strides", Ints{2, 1}}, {"pads", Ints{1, 0, 0, 1}}, {"dilations", Ints{1, 2}}};
+  const NamedAttributes attributes{{"strides", Ints{2, 1}}, {"pads", Ints{1, 0, 0, 1}}, {"dilations", Ints{1, 2}}};
   const Tensor forward = OperatorCase{"Conv", attributes, {x, w}}.run()[0];
   const Tensor y = noise(forward.sizes().vec());
   auto padded = attributes;

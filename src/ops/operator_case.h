@@ -33,9 +33,9 @@ using NamedAttributes = std::vector<std::pair<std::string, AttributeValue>>;
 struct OperatorCase {
   std::string op;
   NamedAttributes attributes;
-  Tensors inputs;             ///< undefined ones are absent
-  size_t outputs = 1;         ///< how many the node asks for
-  bool constants = false;     ///< inputs from the second on are constants of the file
+  Tensors inputs;                  ///< undefined ones are absent
+  size_t outputs = 1;              ///< how many the node asks for
+  bool constants = false;          ///< inputs from the second on are constants of the file
   std::vector<size_t> fixed = {};  ///< inputs that are not differentiated (statistics, masks)
 
   std::unique_ptr<Operator> make() const {

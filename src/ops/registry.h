@@ -54,18 +54,18 @@ std::unique_ptr<Operator> make_operator(const OperatorSpec& spec) {
 }
 
 // One a family (file); called by OperatorRegistry::all().
-void register_elementwise(OperatorRegistry& registry);     // elementwise.cpp: tables of unary and binary operators
-void register_activations(OperatorRegistry& registry);     // activations.cpp: Relu, Clip, Gelu, ... (ReLU rules)
-void register_logic(OperatorRegistry& registry);           // logic.cpp: comparisons, And, Or, Not, Where
-void register_reductions(OperatorRegistry& registry);      // reductions.cpp: Reduce*, ArgMax, ArgMin, TopK, CumSum
-void register_convolution(OperatorRegistry& registry);     // convolution.cpp: Conv, ConvTranspose
-void register_pooling(OperatorRegistry& registry);         // pooling.cpp: MaxPool, AveragePool, Global*
-void register_linear(OperatorRegistry& registry);          // linear.cpp: Gemm, MatMul, Einsum
-void register_normalization(OperatorRegistry& registry);   // normalization.cpp: Batch, Layer, Instance, Group
-void register_attention(OperatorRegistry& registry);       // attention.cpp: Softmax, LogSoftmax, Attention
-void register_resize(OperatorRegistry& registry);          // resize.cpp: Resize
-void register_shape(OperatorRegistry& registry);           // shape.cpp: Reshape, Flatten, Transpose, Expand, ...
-void register_indexing(OperatorRegistry& registry);        // indexing.cpp: Slice, Gather*, ScatterND, Split, Concat, ...
-void register_creation(OperatorRegistry& registry);        // creation.cpp: Constant, ConstantOfShape, Range, Cast, ...
+void register_elementwise(OperatorRegistry& registry);    // elementwise.cpp: tables of unary and binary operators
+void register_activations(OperatorRegistry& registry);    // activations.cpp: Relu, Clip, Gelu, ... (ReLU rules)
+void register_logic(OperatorRegistry& registry);          // logic.cpp: comparisons, And, Or, Not, Where
+void register_reductions(OperatorRegistry& registry);     // reductions.cpp: Reduce*, ArgMax, ArgMin, TopK, CumSum
+void register_convolution(OperatorRegistry& registry);    // convolution.cpp: Conv, ConvTranspose
+void register_pooling(OperatorRegistry& registry);        // pooling.cpp: MaxPool, AveragePool, Global*
+void register_linear(OperatorRegistry& registry);         // linear.cpp: Gemm, MatMul, Einsum
+void register_normalization(OperatorRegistry& registry);  // normalization.cpp: Batch, Layer, Instance, Group
+void register_attention(OperatorRegistry& registry);      // attention.cpp: Softmax, LogSoftmax, Attention
+void register_resize(OperatorRegistry& registry);         // resize.cpp: Resize
+void register_shape(OperatorRegistry& registry);          // shape.cpp: Reshape, Flatten, Transpose, Expand, ...
+void register_indexing(OperatorRegistry& registry);       // indexing.cpp: Slice, Gather*, ScatterND, Split, Concat, ...
+void register_creation(OperatorRegistry& registry);       // creation.cpp: Constant, ConstantOfShape, Range, Cast, ...
 
 }  // namespace vitrail

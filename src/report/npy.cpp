@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -51,7 +52,8 @@ std::vector<std::byte> encode_npy(const Tensor& tensor) {
   bytes[kMagicSize] = std::byte(header.size() & 0xff);
   bytes[kMagicSize + 1] = std::byte(header.size() >> 8);
   std::memcpy(bytes.data() + kMagicSize + kLengthSize, header.data(), header.size());
-  std::memcpy(bytes.data() + start, values.const_data_ptr(), values.nbytes());
+  // Not memcpy, which may not be given the null pointer of an empty tensor.
+  std::copy_n(static_cast<const std::byte*>(values.const_data_ptr()), values.nbytes(), bytes.data() + start);
   return bytes;
 }
 
