@@ -12,7 +12,7 @@ PRESET_FLAGS ?=
 .PHONY: help setup build demo test unit conformance bench format format-check lint asan ubsan sanitize install clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
 
 setup: ## install what is missing
 	@scripts/setup
@@ -51,8 +51,7 @@ lint: build ## house rules, Python checks, clang-tidy
 	@.venv/bin/ruff check --quiet
 	@$(PYTHON) scripts/tidy.py
 
-# The unit tests under the address and leak sanitizer, the undefined behaviour sanitizer, or both at once.
-asan ubsan sanitize: setup
+asan ubsan sanitize: setup ## unit tests under the address and leak, the undefined behaviour, or all sanitizers
 	@cmake --preset $@ --log-level=WARNING
 	@cmake --build --preset $@ --target unit_tests
 	@ctest --preset $@
