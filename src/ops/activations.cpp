@@ -70,17 +70,16 @@ class Clip : public Operator {
   std::string_view name() const override { return "Clip"; }
 
   std::string describe() const override {
-    std::string text = low_ ? "min=" + number(*low_) : "";
-    if (high_) text += (text.empty() ? "max=" : " max=") + number(*high_);
-    return low_ == 0.0 && high_ == 6.0 ? text + " (ReLU6)" : text;
+    std::string text = low_ ? "min=" + number(low_->toDouble()) : "";
+    if (high_) text += (text.empty() ? "max=" : " max=") + number(high_->toDouble());
+    return low_ && high_ && low_->equal(0) && high_->equal(6) ? text + " (ReLU6)" : text;
   }
 
   Tensors forward(const Tensors& in, const RunContext& context) const override {
     const auto low = value(low_, in, 1), high = value(high_, in, 2);
     if (!low && !high) return {in[0]};
     // at::clamp takes the upper limit where they cross, as ONNX does; and its gradient at a limit is one.
-    const Tensor y = at::isFloatingType(in[0].scalar_type()) ? at::clamp(in[0], scalar(low), scalar(high))
-                                                             : at::clamp(in[0], integer(low), integer(high));
+    const Tensor y = at::clamp(in[0], low, high).to(in[0].scalar_type());
     if (context.backward_rule == BackwardRule::plain) return {y};
     Tensor active = at::ones_like(in[0], at::kBool);
     if (low) active = active.logical_and(in[0].gt(*low));
@@ -89,19 +88,13 @@ class Clip : public Operator {
   }
 
  private:
-  using Limit = std::optional<double>;
+  using Limit = std::optional<at::Scalar>;  // a double would round the ends of int64
   static Limit limit(const OperatorSpec& spec, size_t i) {
-    return spec.constant(i).defined() ? Limit(to_floats(spec.constant(i)).at(0)) : std::nullopt;
+    return spec.constant(i).defined() ? Limit(to_scalar(spec.constant(i))) : std::nullopt;
   }
   static Limit value(const Limit& constant, const Tensors& in, size_t i) {
     if (constant || i >= in.size() || !in[i].defined()) return constant;
-    return to_floats(in[i]).at(0);
-  }
-  static std::optional<at::Scalar> scalar(const Limit& limit) {
-    return limit ? std::optional<at::Scalar>(*limit) : std::nullopt;
-  }
-  static std::optional<at::Scalar> integer(const Limit& limit) {
-    return limit ? std::optional<at::Scalar>(static_cast<int64_t>(*limit)) : std::nullopt;
+    return to_scalar(in[i]);
   }
 
   Limit low_, high_;

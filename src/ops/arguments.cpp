@@ -26,6 +26,12 @@ Floats to_floats(const Tensor& tensor) {
   return Floats(values.data_ptr<double>(), values.data_ptr<double>() + values.numel());
 }
 
+at::Scalar to_scalar(const Tensor& tensor) {
+  if (tensor.numel() != 1)
+    throw ModelError("an input that should be one number has " + std::to_string(tensor.numel()) + " values.");
+  return tensor.item();
+}
+
 int64_t normalize_axis(int64_t axis, int64_t rank) {
   if (axis < -rank || axis >= rank)
     throw ModelError("the axis " + std::to_string(axis) + " is outside a tensor of " + std::to_string(rank) +
@@ -40,6 +46,13 @@ IntsArgument::IntsArgument(const OperatorSpec& spec, size_t index) : index_(inde
 std::optional<Ints> IntsArgument::get(const Tensors& in) const {
   if (!present_) return std::nullopt;
   return constant_ ? *constant_ : to_ints(in.at(index_));
+}
+
+int64_t IntsArgument::number(const Tensors& in) const {
+  const Ints values = get(in).value_or(Ints());
+  if (values.size() != 1)
+    throw ModelError("an input that should be one integer has " + std::to_string(values.size()) + " values.");
+  return values[0];
 }
 
 Tensor beside(const Tensor& index, const Tensor& data) { return index.to(data.device()); }

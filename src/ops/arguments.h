@@ -3,6 +3,8 @@
 // Reading the inputs of an operator that describe shapes, axes and positions rather than data:
 // typed members where the file makes them constants, read at run time otherwise.
 
+#include <c10/core/Scalar.h>
+
 #include <cstddef>
 #include <optional>
 
@@ -17,6 +19,9 @@ Ints to_ints(const Tensor& tensor);
 /// The numbers in a tensor of any type and any rank up to one.
 Floats to_floats(const Tensor& tensor);
 
+/// The one number in a tensor, exact in its own type. Throws ModelError where it has none or several.
+at::Scalar to_scalar(const Tensor& tensor);
+
 /// An axis counted from the end when negative; throws ModelError when it is not in [-rank, rank).
 int64_t normalize_axis(int64_t axis, int64_t rank);
 
@@ -29,6 +34,8 @@ class IntsArgument {
   const std::optional<Ints>& constant() const { return constant_; }
   /// The integers of this run, or nothing where the input is absent.
   std::optional<Ints> get(const Tensors& in) const;
+  /// The one integer of this run. Throws ModelError where there is none or several.
+  int64_t number(const Tensors& in) const;
 
  private:
   size_t index_;

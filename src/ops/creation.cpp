@@ -132,12 +132,13 @@ class Range : public Operator {
   explicit Range(const OperatorSpec&) {}
   std::string_view name() const override { return "Range"; }
   Tensors forward(const Tensors& in, const RunContext&) const override {
-    const double start = to_floats(in[0]).at(0), limit = to_floats(in[1]).at(0), step = to_floats(in[2]).at(0);
+    const at::Scalar first = to_scalar(in[0]), last = to_scalar(in[1]), by = to_scalar(in[2]);
+    const double start = first.toDouble(), limit = last.toDouble(), step = by.toDouble();
     if (step == 0 || (limit - start) / step > static_cast<double>(kMostElements))
       throw ModelError("Range from " + std::to_string(start) + " to " + std::to_string(limit) + " by " +
                        std::to_string(step) + " is endless or too long.");
     if ((limit - start) / step <= 0) return {at::empty({0}, in[0].options())};
-    return {at::arange(in[0].item(), in[1].item(), in[2].item(), in[0].options())};
+    return {at::arange(first, last, by, in[0].options())};
   }
 };
 

@@ -26,6 +26,7 @@
 #include <ATen/ops/sqrt.h>
 #include <ATen/ops/sub.h>
 #include <ATen/ops/tanh.h>
+#include <ATen/ops/where.h>
 
 #include "ops/arguments.h"
 #include "ops/registry.h"
@@ -68,9 +69,13 @@ struct BinaryRow {
   Binary function;
 };
 
-/// Integers truncate toward zero.
+/// Integers truncate toward zero. The smallest one by -1 has no quotient in its type, and the processor stops
+/// the program at it: dividing by -1 is a negation, which wraps.
 Tensor divide(const Tensor& a, const Tensor& b) {
-  return at::isIntegralType(a.scalar_type(), false) ? at::div(a, b, "trunc") : at::div(a, b);
+  if (!at::isIntegralType(a.scalar_type(), false)) return at::div(a, b);
+  if (b.scalar_type() == at::kByte) return at::div(a, b, "trunc");
+  const Tensor negates = b.eq(-1);
+  return at::where(negates, at::neg(a), at::div(a, b.masked_fill(negates, 1), "trunc"));
 }
 
 /// The result has the type of the base, whatever the exponent's.
@@ -78,7 +83,8 @@ Tensor power(const Tensor& base, const Tensor& exponent) {
   const Tensor e = at::isIntegralType(base.scalar_type(), false) && at::isFloatingType(exponent.scalar_type())
                        ? exponent
                        : exponent.to(base.scalar_type());
-  if (e.numel() == 1 && !e.requires_grad()) return at::pow(base, e.item()).to(base.scalar_type());
+  if (e.numel() == 1 && e.dim() <= base.dim() && !e.requires_grad())
+    return at::pow(base, e.item()).to(base.scalar_type());
   return at::pow(base, e).to(base.scalar_type());
 }
 

@@ -7,6 +7,7 @@
 #include <ATen/ops/any.h>
 #include <ATen/ops/argmax.h>
 #include <ATen/ops/argmin.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/cumsum.h>
 #include <ATen/ops/div.h>
 #include <ATen/ops/flip.h>
@@ -162,7 +163,7 @@ class TopK : public Operator {
 
   // A stable sort, so that of equal values the first comes first; top-k of ATen promises no order of ties.
   Tensors forward(const Tensors& in, const RunContext&) const override {
-    const int64_t axis = normalize_axis(axis_, in[0].dim()), k = k_.get(in).value().at(0);
+    const int64_t axis = normalize_axis(axis_, in[0].dim()), k = k_.number(in);
     if (k < 0 || k > in[0].size(axis))
       throw ModelError("TopK asks for " + std::to_string(k) + " of " + std::to_string(in[0].size(axis)) + " values.");
     auto [values, indices] = in[0].sort(/*stable=*/true, axis, /*descending=*/largest_);
@@ -184,10 +185,11 @@ class CumSum : public Operator {
   std::string_view name() const override { return "CumSum"; }
 
   Tensors forward(const Tensors& in, const RunContext&) const override {
-    const int64_t axis = normalize_axis(axis_.get(in).value().at(0), in[0].dim());
+    const int64_t axis = normalize_axis(axis_.number(in), in[0].dim());
     const Tensor x = reverse_ ? at::flip(in[0], {axis}) : in[0];
     Tensor y = at::cumsum(x, axis, x.scalar_type());
-    if (exclusive_) y = y - x;
+    if (exclusive_ && x.size(axis) > 0)  // moved on by one: subtracting x would cancel small terms beside large ones
+      y = at::cat({at::zeros_like(y.narrow(axis, 0, 1)), y.narrow(axis, 0, x.size(axis) - 1)}, axis);
     return {reverse_ ? at::flip(y, {axis}) : y};
   }
 
