@@ -223,7 +223,8 @@ Command explain_command(CLI::App& app) {
       ->type_name("TARGET")
       ->allow_extra_args(false);
   explain->add_option("-o,--out", arguments->out, "folder of the results (default: out)")->type_name("DIR");
-  explain->add_option("--seed", arguments->seed, "seed of every sampling method that does not name its own");
+  explain->add_option("--seed", arguments->seed, "seed of every sampling method that does not name its own")
+      ->check(CLI::NonNegativeNumber);
   explain->add_option("--budget", arguments->budget, "limit of each method: 2000forwards or 30s")->type_name("LIMIT");
   explain->add_option("--batch", arguments->batch, "samples a forward (default: 8)")->check(CLI::Range(1, 65536));
   explain->add_flag("--dry-run", arguments->dry_run, "only say what it would cost");

@@ -4,6 +4,14 @@
 #include <numeric>
 
 namespace vitrail {
+namespace {
+
+/// Whether a part that is long enough to mean something is within the whole.
+bool contains(const std::string& whole, const std::string& part) {
+  return part.size() >= 3 && whole.find(part) != std::string::npos;
+}
+
+}  // namespace
 
 size_t edit_distance(const std::string& a, const std::string& b) {
   // distance[i][j]: of the first i letters of a to the first j of b.
@@ -26,7 +34,7 @@ std::vector<std::string> nearest_words(const std::string& word, const std::vecto
   std::vector<std::pair<size_t, std::string>> near;
   for (const auto& candidate : known) {
     const size_t distance = edit_distance(word, candidate);
-    const bool contained = word.size() >= 3 && candidate.find(word) != std::string::npos;
+    const bool contained = contains(candidate, word) || contains(word, candidate);
     if (distance <= slips || contained) near.emplace_back(contained ? std::min(distance, slips) : distance, candidate);
   }
   std::stable_sort(near.begin(), near.end(), [](const auto& a, const auto& b) { return a.first < b.first; });

@@ -11,7 +11,7 @@ namespace vitrail {
 size_t edit_distance(const std::string& a, const std::string& b);
 
 /// The `count` words of `known` nearest to `word`, nearest first; only those that a slip of the
-/// keyboard explains (at most a third of the letters, at least one), or that contain it.
+/// keyboard explains (at most a third of the letters, at least one), or that contain it or are part of it.
 std::vector<std::string> nearest_words(const std::string& word, const std::vector<std::string>& known,
                                        size_t count = 1);
 

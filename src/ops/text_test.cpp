@@ -26,6 +26,7 @@ TEST(NearestWords, NearestFirstAndNothingFarAway) {
 
 TEST(DidYouMean, NamesTheKnownAndAsks) {
   EXPECT_EQ(did_you_mean("gird", {"grid", "seed"}), "Known: grid, seed. Did you mean \"grid\"?");
+  EXPECT_EQ(did_you_mean("tabby cat", {"tabby", "dog"}), "Known: tabby, dog. Did you mean \"tabby\"?");
   EXPECT_EQ(did_you_mean("colour", {"grid", "seed"}), "Known: grid, seed.");
 }
 
