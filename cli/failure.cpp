@@ -1,16 +1,11 @@
 #include "failure.h"
 
-#include <c10/util/Exception.h>
-
 #include <new>
+
+#include "ops/failure.h"
 
 namespace vitrail::cli {
 namespace {
-
-bool means_out_of_memory(const std::string& message) {
-  return message.find("can't allocate memory") != std::string::npos ||
-         message.find("not enough memory") != std::string::npos || message.find("out of memory") != std::string::npos;
-}
 
 const std::string kMemoryAdvice = "The machine ran out of memory. Take a smaller --batch, or a smaller --input-size.";
 
@@ -25,7 +20,7 @@ Failure describe_failure() {
     return {ExitCode::machine, kMemoryAdvice};
   } catch (const c10::Error& error) {
     const std::string message = error.what_without_backtrace();
-    if (means_out_of_memory(message)) return {ExitCode::machine, kMemoryAdvice + " (" + message + ")"};
+    if (is_out_of_memory(error)) return {ExitCode::machine, kMemoryAdvice + " (" + message + ")"};
     return {ExitCode::bug,
             "unexpected error from libtorch: " + message + ". This is a bug in vitrail: please report it."};
   } catch (const std::exception& error) {

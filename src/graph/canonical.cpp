@@ -13,6 +13,7 @@
 
 #include "graph/draft.h"
 #include "ops/arguments.h"
+#include "ops/failure.h"
 
 namespace vitrail {
 namespace {

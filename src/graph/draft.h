@@ -63,7 +63,4 @@ void canonicalise(Draft& draft);
 /// Drops nodes and constants that no output needs.
 void remove_dead(Draft& draft);
 
-/// "Conv node 'conv1'", for messages.
-std::string node_title(const NodeSpec& spec);
-
 }  // namespace vitrail

@@ -1,12 +1,12 @@
 // Running the frozen graph: which nodes are needed, in order, releasing values after their last use.
 
 #include <ATen/ops/cat.h>
-#include <c10/util/Exception.h>
 
 #include <algorithm>
 
 #include "graph/graph_impl.h"
 #include "ops/arguments.h"
+#include "ops/failure.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -103,11 +103,8 @@ Tensors Graph::Impl::run_batch(const std::vector<std::pair<int, Tensor>>& feeds,
     Tensors out;
     try {
       out = node.op->forward(in, context);
-    } catch (const c10::OutOfMemoryError& e) {
-      throw MachineError("out of memory at " + node_title(node.spec) + " with a batch of " + std::to_string(batch) +
-                         ": use a smaller batch.");
-    } catch (const c10::Error& e) {
-      throw ModelError(node_title(node.spec) + " failed: " + e.what_without_backtrace());
+    } catch (...) {
+      rethrow_at(node_title(node.spec));
     }
     for (size_t i = 0; i < node.outputs.size() && i < out.size(); ++i)
       if (node.outputs[i] != kAbsent && !fed[node.outputs[i]] && uses[node.outputs[i]] > 0)

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "graph/graph_impl.h"
+#include "ops/failure.h"
 #include "ops/text.h"
 #include "vitrail/error.h"
 

@@ -9,6 +9,7 @@
 #include "graph/graph_impl.h"
 #include "onnx/reader.h"
 #include "ops/arguments.h"
+#include "ops/failure.h"
 #include "ops/registry.h"
 #include "vitrail/error.h"
 
@@ -180,11 +181,6 @@ class Compiler {
 };
 
 }  // namespace
-
-std::string node_title(const NodeSpec& spec) {
-  std::string name = !spec.name.empty() ? spec.name : spec.outputs.empty() ? "" : "-> " + spec.outputs[0];
-  return spec.op_type + " node '" + name + "'";
-}
 
 std::shared_ptr<const Operator> make_draft_operator(const NodeSpec& spec, const Draft& draft) {
   OperatorSpec full{spec, {}};

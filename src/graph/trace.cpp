@@ -33,6 +33,7 @@
 #include "graph/draft.h"
 #include "ops/arguments.h"
 #include "ops/creation.h"
+#include "ops/failure.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -89,9 +90,8 @@ class Tracer {
     for (DraftNode& node : nodes) {
       try {
         visit(node.spec);
-      } catch (
-          const c10::Error& e) {  // folding and comparing may fail where the operator did not: a view of 2^40 values
-        throw cannot_be_computed(node.spec, e);
+      } catch (const c10::Error&) {  // folding and comparing may fail where the operator did not: a view of 2^40 values
+        rethrow_at(node_title(node.spec));
       }
     }
     for (const OnnxValue& output : draft_.outputs) check_output(output.name);
@@ -159,18 +159,13 @@ class Tracer {
     return in;
   }
 
-  static ModelError cannot_be_computed(const NodeSpec& spec, const c10::Error& e) {
-    return ModelError(node_title(spec) + " cannot be computed: " + e.what_without_backtrace() +
-                      ". The file's shapes do not fit together: check the input size (--input-size) or re-export.");
-  }
-
   Tensors forward(const NodeSpec& spec, const Operator& op, Tensor Pair::* side, int64_t batch) const {
     RunContext context;
     context.batch = batch;
     try {
       return op.forward(gather(spec, side), context);
-    } catch (const c10::Error& e) {
-      throw cannot_be_computed(spec, e);
+    } catch (...) {
+      rethrow_at(node_title(spec));
     }
   }
 

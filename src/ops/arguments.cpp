@@ -32,6 +32,16 @@ at::Scalar to_scalar(const Tensor& tensor) {
   return tensor.item();
 }
 
+void check_result_shape(const Ints& shape) {
+  int64_t elements = 1;
+  for (int64_t size : shape) {
+    if (size < 0 || (size > 0 && elements > kMostElements / size))
+      throw ModelError("the result would have the shape [" + join(shape) + "]; expected sizes from 0 up and at most " +
+                       std::to_string(kMostElements) + " elements.");
+    elements *= size;
+  }
+}
+
 int64_t normalize_axis(int64_t axis, int64_t rank) {
   if (axis < -rank || axis >= rank)
     throw ModelError("the axis " + std::to_string(axis) + " is outside a tensor of " + std::to_string(rank) +

@@ -13,6 +13,13 @@
 
 namespace vitrail {
 
+/// More elements than this are no tensor of a vision model but a broken or hostile file.
+inline constexpr int64_t kMostElements = int64_t{1} << 31;
+
+/// For the operators whose files say how large the result is: throws ModelError where `shape` is none, or has
+/// more than kMostElements elements.
+void check_result_shape(const Ints& shape);
+
 /// The integers in a tensor of any integer type and any rank up to one. Throws ModelError for others.
 Ints to_ints(const Tensor& tensor);
 

@@ -39,9 +39,6 @@ Tensors BatchShape::forward(const Tensors&, const RunContext& context) const {
 
 namespace {
 
-/// More elements than this are no shape of a vision model but a broken or hostile file.
-constexpr int64_t kMostElements = int64_t{1} << 31;
-
 /// The ATen type of an ONNX TensorProto.DataType.
 at::ScalarType scalar_type(int64_t onnx_type) {
   switch (onnx_type) {
@@ -113,12 +110,7 @@ class ConstantOfShape : public Operator {
   std::string_view name() const override { return "ConstantOfShape"; }
   Tensors forward(const Tensors& in, const RunContext&) const override {
     const Ints shape = shape_.get(in).value();
-    int64_t elements = 1;
-    for (int64_t size : shape) {
-      if (size < 0 || (size > 0 && elements > kMostElements / size))
-        throw ModelError("ConstantOfShape asks for the shape [" + join(shape) + "]; expected at most 2^31 elements.");
-      elements *= size;
-    }
+    check_result_shape(shape);
     return {value_.expand(shape).contiguous()};
   }
 

@@ -318,15 +318,17 @@ class Pad : public Operator {
       throw ModelError("Pad got pads " + join(pads) + " for " + std::to_string(axes.size()) +
                        " axes; expected a beginning and an end for each");
     }
-    Ints begin(rank, 0), end(rank, 0);
+    Ints begin(rank, 0), end(rank, 0), padded = x.sizes().vec();
     for (size_t i = 0; i < axes.size(); ++i) {
       const size_t axis = static_cast<size_t>(normalize_axis(axes[i], x.dim()));
-      begin[axis] = pads[i];
-      end[axis] = pads[i + axes.size()];
-      if (x.size(static_cast<int64_t>(axis)) + pads[i] + pads[i + axes.size()] < 0) {
-        throw ModelError("Pad cannot crop " + join(pads) + " from " + shape_text(x));
-      }
+      // Cut at the limit, the sum cannot overflow, and still says too large or too small.
+      begin[axis] = std::clamp(pads[i], -kMostElements, 2 * kMostElements);
+      end[axis] = std::clamp(pads[i + axes.size()], -kMostElements, 2 * kMostElements);
+      padded[axis] += begin[axis] + end[axis];
     }
+    if (std::any_of(padded.begin(), padded.end(), [](int64_t size) { return size < 0; }))
+      throw ModelError("Pad cannot crop " + join(pads) + " from " + shape_text(x));
+    check_result_shape(padded);
     return {mode_ == PadMode::constant ? constant(in, begin, end) : repeated(x, begin, end)};
   }
 

@@ -1,10 +1,9 @@
 #include "ops/registry.h"
 
-#include <c10/util/Exception.h>
-
 #include <set>
 #include <string_view>
 
+#include "ops/failure.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -79,20 +78,14 @@ void OperatorRegistry::add(const std::string& op_type, OperatorFactory factory, 
 
 std::unique_ptr<Operator> OperatorRegistry::make(const OperatorSpec& spec) const {
   const NodeSpec& node = spec.node;
-  const std::string title = node.op_type + " node '" +
-                            (node.name.empty() && !node.outputs.empty() ? node.outputs[0] : node.name) + "' (opset " +
-                            std::to_string(node.opset) + ")";
+  const std::string title = node_title(node) + " (opset " + std::to_string(node.opset) + ")";
   auto it = factories_.find({node.domain, node.op_type});
   if (it == factories_.end()) throw ModelError(title + ": vitrail does not have this operator.");
   try {
     check_inputs(spec);
     return it->second(spec);
-  } catch (const InternalError&) {
-    throw;
-  } catch (const Error& e) {
-    throw ModelError(title + ": " + e.what());
-  } catch (const c10::Error& e) {
-    throw ModelError(title + ": " + e.what_without_backtrace());
+  } catch (...) {
+    rethrow_at(title);
   }
 }
 

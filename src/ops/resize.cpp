@@ -91,6 +91,11 @@ double cubic(double t, double a) {
   return 0;
 }
 
+/// The whole part; of what no axis can have, what is refused later: zero, or beyond the limit.
+int64_t to_size(double exact) {
+  return exact > 0 ? static_cast<int64_t>(std::min(exact, 2.0 * static_cast<double>(kMostElements))) : 0;
+}
+
 /// One axis that changes.
 struct AxisPlan {
   int64_t axis = 0;
@@ -191,7 +196,7 @@ std::vector<AxisPlan> Resize::plan(const Tensors& in) const {
     plan.axis = normalize_axis(axes[i], x.dim());
     plan.input = x.size(plan.axis);
     plan.scale = scales.empty() ? static_cast<double>(sizes[i]) / static_cast<double>(plan.input) : scales[i];
-    plan.output = scales.empty() ? sizes[i] : static_cast<int64_t>(std::floor(plan.exact_output()));
+    plan.output = scales.empty() ? sizes[i] : to_size(plan.exact_output());
     if (!roi.empty()) {
       plan.roi_begin = roi[i];
       plan.roi_end = roi[i + axes.size()];
@@ -201,16 +206,19 @@ std::vector<AxisPlan> Resize::plan(const Tensors& in) const {
   if (!sizes.empty() && aspect_ratio_ != AspectRatio::stretch) {
     for (AxisPlan& plan : plans) {
       plan.scale = common;
-      plan.output = static_cast<int64_t>(std::floor(plan.exact_output() + 0.5));
+      plan.output = to_size(plan.exact_output() + 0.5);
     }
   }
+  Ints shape = x.sizes().vec();
   for (const AxisPlan& plan : plans) {
+    shape[static_cast<size_t>(plan.axis)] = plan.output;
     if (!(plan.scale > 0) || !std::isfinite(plan.scale) || plan.output < 1) {
       throw ModelError("Resize would scale axis " + std::to_string(plan.axis) + " of size " +
                        std::to_string(plan.input) + " by " + std::to_string(plan.scale) + " to " +
                        std::to_string(plan.output) + "; expected at least one position");
     }
   }
+  check_result_shape(shape);
   std::erase_if(plans, [](const AxisPlan& plan) { return plan.identity(); });
   return plans;
 }

@@ -164,6 +164,7 @@ class Expand : public Operator {
         throw ModelError("Expand cannot broadcast " + shape_text(x) + " to [" + join(wanted) + "]");
       }
     }
+    check_result_shape(shape);
     return {x.expand(shape)};
   }
 
@@ -183,6 +184,9 @@ class Tile : public Operator {
       throw ModelError("Tile cannot repeat " + shape_text(in[0]) + " by " + join(repeats) +
                        "; expected one count an axis");
     }
+    Ints shape = in[0].sizes().vec();
+    for (size_t i = 0; i < shape.size(); ++i) shape[i] *= std::min(repeats[i], kMostElements + 1);
+    check_result_shape(shape);
     return {in[0].repeat(repeats)};
   }
 
