@@ -249,6 +249,11 @@ std::string Preprocess::to_json() const {
 }
 
 PreparedImage prepare(const Image& image, const Preprocess& preprocess) {
+  const Tensor& pixels = image.pixels;
+  if (!pixels.defined() || pixels.scalar_type() != at::kByte || pixels.dim() != 3 || pixels.size(2) != 3 ||
+      pixels.numel() == 0)
+    throw InputError((image.path.empty() ? "the image" : image.path) +
+                     " has no pixels that can be used; expected uint8 [H,W,3], as read_image gives.");
   const Placed placed = place(image, preprocess);
   const Tensor planes = in_colour(placed.pixels, preprocess.colour).permute({2, 0, 1}).to(at::kDouble);
   const Tensor x = (planes * preprocess.scale - per_channel(preprocess.mean)) / per_channel(preprocess.std);

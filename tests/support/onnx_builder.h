@@ -19,6 +19,25 @@
 
 namespace vitrail::testing {
 
+class TemporaryFolders {
+ public:
+  TemporaryFolders() = default;
+  TemporaryFolders(const TemporaryFolders&) = delete;
+  ~TemporaryFolders() {
+    std::error_code ignored;
+    for (const auto& folder : folders_) std::filesystem::remove_all(folder, ignored);
+  }
+
+  const std::filesystem::path& add() {
+    std::string name = (std::filesystem::temp_directory_path() / "vitrail_test_XXXXXX").string();
+    if (!mkdtemp(name.data())) throw std::runtime_error("cannot make a temporary folder");
+    return folders_.emplace_back(name);
+  }
+
+ private:
+  std::vector<std::filesystem::path> folders_;
+};
+
 class OnnxBuilder {
  public:
   explicit OnnxBuilder(int64_t opset = 20) {
@@ -91,11 +110,10 @@ class OnnxBuilder {
   onnx::ModelProto& proto() { return model_; }
   std::string bytes() const { return model_.SerializeAsString(); }
 
-  /// Writes the file into a fresh temporary folder.
+  /// Writes the file into a fresh temporary folder, which is removed when the tests end.
   std::filesystem::path save(const std::string& name = "model.onnx") const {
-    std::string folder = (std::filesystem::temp_directory_path() / "vitrail_test_XXXXXX").string();
-    if (!mkdtemp(folder.data())) throw std::runtime_error("cannot make a temporary folder");
-    const std::filesystem::path path = std::filesystem::path(folder) / name;
+    static TemporaryFolders folders;
+    const std::filesystem::path path = folders.add() / name;
     std::ofstream(path, std::ios::binary) << bytes();
     return path;
   }
