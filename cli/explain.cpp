@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "arguments.h"
+#include "base/display.h"
 #include "command.h"
 #include "failure.h"
 #include "interrupt.h"
@@ -27,16 +28,12 @@ struct ExplainArguments {
   bool dry_run = false, json = false, quiet = false;
 };
 
-std::string name_of(const Target& target) {
-  return target.label.empty() ? "class " + target.slug() : target.label + " (" + target.slug() + ")";
-}
-
 void print_result(const ImageResult& result, const Report::Written& written) {
   std::cout << result.image.path << "\n";
   std::vector<std::vector<std::string>> rows;
   for (size_t i = 0; i < result.explanations.size(); ++i) {
     const Explanation& e = result.explanations[i];
-    rows.push_back({e.name, name_of(e.target), e.target.unit_name() + " " + show_number(e.score),
+    rows.push_back({e.name, e.target.title(), e.target.unit_name() + " " + show_number(e.score),
                     show_cost(e.forwards, e.backwards), show_duration(e.seconds),
                     (written.folder / written.files[i].overlay).string(), e.partial ? "partial" : ""});
   }
@@ -46,7 +43,7 @@ void print_result(const ImageResult& result, const Report::Written& written) {
 void print_warnings(const ImageResult& result) {
   for (const Explanation& e : result.explanations)
     for (const std::string& warning : e.warnings)
-      print_warning(result.image.path + ", " + e.name + ", " + name_of(e.target) + ": " + warning);
+      print_warning(result.image.path + ", " + e.name + ", " + e.target.title() + ": " + warning);
 }
 
 /// One run of `vitrail explain`.

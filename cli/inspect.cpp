@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "arguments.h"
+#include "base/display.h"
 #include "command.h"
 #include "onnx/reader.h"
 #include "terminal.h"

@@ -12,9 +12,9 @@
 #include <iostream>
 #include <vector>
 
+#include "base/text.h"
 #include "command.h"
 #include "failure.h"
-#include "ops/text.h"
 #include "terminal.h"
 
 namespace {

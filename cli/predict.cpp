@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "arguments.h"
+#include "base/display.h"
 #include "command.h"
 #include "interrupt.h"
 #include "terminal.h"

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "base/display.h"
+
 namespace vitrail::cli {
 namespace {
 
@@ -32,12 +34,6 @@ void print_message(const std::string& kind, const char* colour, const std::strin
 /// Letters on the screen: bytes that begin a UTF-8 character.
 size_t letters(const std::string& text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-std::string print(const char* format, double value) {
-  char text[64];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
 }
 
 size_t terminal_width() {
@@ -67,24 +63,6 @@ void print_table(const std::vector<std::vector<std::string>>& rows, const std::s
   }
 }
 
-std::string show_number(double value) { return std::isfinite(value) ? print("%.4g", value) : "not a number"; }
-std::string show_share(double share) { return std::isfinite(share) ? print("%.1f %%", 100 * share) : "-"; }
-
-std::string show_duration(double seconds) {
-  if (seconds < 9.95) return print("%.1f s", seconds);
-  const auto whole = static_cast<int64_t>(std::llround(seconds));
-  if (whole < 60) return std::to_string(whole) + " s";
-  if (whole < 3600) return std::to_string(whole / 60) + " min " + std::to_string(whole % 60) + " s";
-  return std::to_string(whole / 3600) + " h " + std::to_string(whole % 3600 / 60) + " min";
-}
-
-std::string show_cost(int64_t forwards, int64_t backwards) {
-  const auto counted = [](int64_t n, const std::string& what) {
-    return std::to_string(n) + what + (n == 1 ? "" : "s");
-  };
-  return counted(forwards, " forward") + (backwards > 0 ? ", " + counted(backwards, " backward") : "");
-}
-
 Progress::Progress(bool quiet) : enabled_(!quiet && is_terminal()) {}
 Progress::~Progress() { erase(); }
 
@@ -102,7 +80,7 @@ void Progress::on_progress(int64_t steps_done, int64_t total_steps) {
   const double elapsed = std::chrono::duration<double>(now - began_).count();
   const int filled = static_cast<int>(share * kBarWidth);
   std::string line = subject_ + "  " + what_ + "  [" + std::string(filled, '#') + std::string(kBarWidth - filled, '.') +
-                     "] " + print("%3.0f %%", 100 * share);
+                     "] " + show_share(share);
   if (share > 0 && elapsed > 0.5) line += "  " + show_duration(elapsed / share - elapsed) + " left";
   if (letters(line) >= terminal_width()) line.resize(terminal_width() - 1);
   erase();

@@ -19,14 +19,6 @@ void print_note(const std::string& message);
 /// Columns wide enough for their longest cell; printed on standard output.
 void print_table(const std::vector<std::vector<std::string>>& rows, const std::string& indent = "");
 
-/// Four significant digits; shares as "61.2 %"; "12 s", "3 min 20 s", "2 h 5 min".
-std::string show_number(double value);
-std::string show_share(double share);
-std::string show_duration(double seconds);
-
-/// "1 forward", "2080 forwards, 64 backwards".
-std::string show_cost(int64_t forwards, int64_t backwards);
-
 /// A line that is drawn over, with share done and time left; only on a terminal, and only for commands that
 /// run longer than two seconds.
 class Progress : public Listener {

@@ -31,6 +31,8 @@ struct Target {
   std::string unit_name() const { return unit == TargetUnit::logit ? "logit" : "probability"; }
   /// Short and safe in file names: "281", "prob-281", "281-vs-285".
   std::string slug() const;
+  /// For people: "tabby cat (281)", "class 281".
+  std::string title() const;
 };
 
 /// Resolves target strings for one sample. `logits` is [K]; it decides top1 and topK. Throws UsageError for an

@@ -25,7 +25,7 @@
 #include <utility>
 #include <vector>
 
-#include "ops/text.h"
+#include "base/text.h"
 
 namespace vitrail {
 

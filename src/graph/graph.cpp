@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "graph/graph_impl.h"
 #include "ops/failure.h"
-#include "ops/text.h"
 #include "vitrail/error.h"
 
 namespace vitrail {

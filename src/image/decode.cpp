@@ -1,8 +1,8 @@
 #include <array>
 #include <fstream>
 
+#include "base/sha256.h"
 #include "image/codecs.h"
-#include "image/sha256.h"
 #include "vitrail/error.h"
 
 namespace vitrail {

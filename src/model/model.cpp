@@ -9,9 +9,9 @@
 #include <array>
 #include <cmath>
 
+#include "base/text.h"
 #include "model/probe.h"
 #include "model/record.h"
-#include "ops/text.h"
 #include "vitrail/error.h"
 
 namespace vitrail {

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "ops/text.h"
+#include "base/text.h"
 #include "vitrail/error.h"
 
 namespace vitrail {

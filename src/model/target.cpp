@@ -9,7 +9,7 @@
 #include <cctype>
 #include <optional>
 
-#include "ops/text.h"
+#include "base/text.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -131,6 +131,8 @@ std::string Target::slug() const {
   if (versus >= 0) text += "-vs-" + std::to_string(versus);
   return text;
 }
+
+std::string Target::title() const { return label.empty() ? "class " + slug() : label + " (" + slug() + ")"; }
 
 void check_target_syntax(const std::string& string) { parse(string); }
 

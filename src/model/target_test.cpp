@@ -52,6 +52,7 @@ TEST(Target, UnitsAndContrasts) {
   EXPECT_EQ(targets[0].unit, TargetUnit::probability);
   EXPECT_EQ(targets[0].slug(), "prob-2");
   EXPECT_EQ(targets[1].slug(), "2-vs-3");
+  EXPECT_EQ(targets[2].title(), "tiger_cat vs Egyptian cat (2-vs-3)");
   EXPECT_EQ(targets[2].versus, 3);
   EXPECT_EQ(targets[2].label, "tiger_cat vs Egyptian cat");
 }

@@ -4,7 +4,6 @@
 #include <ATen/ops/tensor.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <fstream>
@@ -13,6 +12,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "base/sha256.h"
 #include "onnx/adapters.h"
 #include "onnx/scopes.h"
 #include "onnx/tensors.h"
@@ -22,19 +22,6 @@ namespace vitrail {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string sha256_of(std::span<const std::byte> bytes) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int length = 0;
-  EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_sha256(), nullptr);
-  static const char* kDigits = "0123456789abcdef";
-  std::string text;
-  for (unsigned int i = 0; i < length; ++i) {
-    text += kDigits[digest[i] >> 4];
-    text += kDigits[digest[i] & 15];
-  }
-  return text;
-}
 
 template <typename Proto>
 void parse(std::span<const std::byte> bytes, const std::string& name, int max_depth, Proto& proto) {
@@ -268,7 +255,7 @@ OnnxModel read(std::span<const std::byte> bytes, const std::string& name, std::o
   onnx::ModelProto proto;
   parse(bytes, name, limits.max_depth, proto);
   OnnxModel model = Reader(proto, name, std::move(folder), limits).read();
-  model.sha256 = sha256_of(bytes);
+  model.sha256 = sha256_hex(bytes);
   lift_opsets(model);
   return model;
 }

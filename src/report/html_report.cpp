@@ -3,12 +3,11 @@
 #include <ATen/ops/mean.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
 
+#include "base/display.h"
 #include "report/html_style.h"
 #include "vitrail/version.h"
 
@@ -31,12 +30,6 @@ std::string picture(const Tensor& pixels, const std::string& description) {
          "\">";
 }
 
-std::string show_percent(double share) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), share >= 0.0995 ? "%.0f %%" : "%.1f %%", 100 * share);
-  return text.data();
-}
-
 std::string class_name(int64_t index, const std::string& label) {
   return label.empty() ? "class " + std::to_string(index) : label;
 }
@@ -49,8 +42,7 @@ std::string prediction_table(const std::vector<Prediction>& prediction) {
         "<span class=\"bar\"><span style=\"width:" + show_number(100 * share) + "%\"></span></span>";
     rows += tag("tr", "",
                 tag("td", "", escape_html(class_name(p.index, p.label)) + tag("small", "", std::to_string(p.index))) +
-                    tag("td", "wide", bar) +
-                    tag("td", "number", std::isfinite(p.probability) ? show_percent(p.probability) : "-") +
+                    tag("td", "wide", bar) + tag("td", "number", show_share(p.probability)) +
                     tag("td", "number", show_number(p.logit)));
   }
   return tag(
@@ -66,12 +58,6 @@ std::string facts(const std::vector<std::pair<std::string, std::string>>& rows) 
   return tag("dl", "", text);
 }
 
-std::string cost_of(const Explanation& e) {
-  std::string cost = std::to_string(e.forwards) + " forwards";
-  if (e.backwards > 0) cost += ", " + std::to_string(e.backwards) + " backwards";
-  return cost + ", " + show_number(e.seconds) + " s";
-}
-
 std::string figure(const Explanation& e, const Tensor& overlay) {
   const std::string target = class_name(e.target.index, e.target.label);
   const auto layer = e.plan.find("layer");
@@ -80,7 +66,7 @@ std::string figure(const Explanation& e, const Tensor& overlay) {
   text +=
       facts({{"score", show_number(e.score) + " " + e.target.unit_name()},
              {"map", e.unit + (e.is_signed ? ", signed" : ", unsigned")},
-             {"cost", cost_of(e)},
+             {"cost", show_cost(e.forwards, e.backwards) + ", " + show_duration(e.seconds)},
              {"standard error",
               e.standard_error.defined() ? show_number(e.standard_error.mean().item<double>()) + " on average" : ""},
              {"completeness gap", e.completeness_gap ? show_number(*e.completeness_gap) : ""},
@@ -130,13 +116,6 @@ std::string base64(std::span<const std::byte> bytes) {
     for (size_t k = 0; k < 4; ++k) text += k <= count ? letters[group >> (18 - 6 * k) & 63] : '=';
   }
   return text;
-}
-
-std::string show_number(double value) {
-  if (!std::isfinite(value)) return "not a number";
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.4g", value);
-  return text.data();
 }
 
 std::string html_head(const Model& model) {

@@ -16,9 +16,6 @@ std::string escape_html(const std::string& text);
 
 std::string base64(std::span<const std::byte> bytes);
 
-/// A number for people: four significant digits, "not a number" where it is none.
-std::string show_number(double value);
-
 std::string html_head(const Model& model);
 
 /// `overlays`: uint8 [H,W,3], one an explanation.

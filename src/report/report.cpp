@@ -5,6 +5,7 @@
 #include <set>
 #include <system_error>
 
+#include "base/display.h"
 #include "image/overlay.h"
 #include "report/atomic_file.h"
 #include "report/html_report.h"
@@ -53,17 +54,9 @@ void withdraw_result(const fs::path& folder) {
 
 std::string two_digits(size_t number) { return (number < 10 ? "0" : "") + std::to_string(number); }
 
-std::string title_of(const Explanation& e) {
-  const std::string target =
-      e.target.label.empty() ? "class " + e.target.slug() : e.target.label + " (" + e.target.slug() + ")";
-  return e.name + ": " + target;
-}
-
 std::string caption_of(const Explanation& e) {
-  std::string caption =
-      e.target.unit_name() + " " + show_number(e.score) + ", " + std::to_string(e.forwards) + " forwards";
-  if (e.backwards > 0) caption += ", " + std::to_string(e.backwards) + " backwards";
-  return caption + ", " + show_number(e.seconds) + " s" + (e.partial ? ", partial" : "");
+  return e.target.unit_name() + " " + show_number(e.score) + ", " + show_cost(e.forwards, e.backwards) + ", " +
+         show_duration(e.seconds) + (e.partial ? ", partial" : "");
 }
 
 }  // namespace
@@ -114,8 +107,8 @@ Report::Written Report::add(const ImageResult& result) {
     files.cells = write_array(e.cells, ".cells.npy");
     files.standard_error = write_array(e.standard_error, ".se.npy");
     files.overlay = name + ".png";
-    overlays.push_back(
-        render_overlay(result.image, result.placed, e.map, e.is_signed, title_of(e), caption_of(e), e.unit));
+    overlays.push_back(render_overlay(result.image, result.placed, e.map, e.is_signed, e.name + ": " + e.target.title(),
+                                      caption_of(e), e.unit));
     write_file(written.folder / files.overlay, encode_png(overlays.back()));
     written.files.push_back(files);
   }

@@ -1,4 +1,4 @@
-#include "image/sha256.h"
+#include "base/sha256.h"
 
 #include <openssl/evp.h>
 
