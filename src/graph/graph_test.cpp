@@ -13,6 +13,7 @@
 
 #include <thread>
 
+#include "support/message_of.h"
 #include "support/onnx_builder.h"
 #include "vitrail/error.h"
 
@@ -21,6 +22,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using testing::message_of;
 using testing::OnnxBuilder;
 
 Tensor ints(std::vector<int64_t> values) { return at::tensor(values, at::kLong); }
@@ -336,18 +338,6 @@ TEST(Graph, NamesNodesWithoutGradientOnThePath) {
   Graph graph = Graph::load(net.save());
   EXPECT_THAT(graph.non_differentiable("x", "y"), ElementsAre(HasSubstr("Sign")));
   EXPECT_TRUE(graph.non_differentiable("r", "y").empty());
-}
-
-template <typename E>
-std::string message_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const E& e) {
-    return e.what();
-  } catch (const std::exception& e) {
-    return std::string("another exception: ") + e.what();
-  }
-  return "no exception";
 }
 
 TEST(GraphRefusals, UnknownOperatorsAreListedBeforeAnythingRuns) {

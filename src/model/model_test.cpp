@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "support/message_of.h"
 #include "support/onnx_builder.h"
 #include "vitrail/error.h"
 
@@ -16,6 +17,7 @@ namespace vitrail {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::message_of;
 using testing::OnnxBuilder;
 
 Tensor ints(std::vector<int64_t> values) { return at::tensor(values, at::kLong); }
@@ -173,18 +175,6 @@ TEST(Model, ProbabilitiesWithoutLogitsGiveTheirLogarithm) {
   Model model = Model::load(path);
   Tensor x = at::randn({2, 3, 8, 8});
   EXPECT_TRUE(at::allclose(model.logits(x), at::log_softmax(x.reshape({2, 192}), 1), 1e-4, 1e-4));
-}
-
-template <typename E>
-std::string message_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const E& e) {
-    return e.what();
-  } catch (const std::exception& e) {
-    return std::string("another exception: ") + e.what();
-  }
-  return "no exception";
 }
 
 TEST(ModelRefusals, SayWhatWasFoundAndWhatToDo) {

@@ -8,30 +8,26 @@
 #include <functional>
 #include <new>
 
+#include "support/message_of.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
 namespace {
 
-using testing::AllOf;
-using testing::HasSubstr;
-using testing::StartsWith;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
-/// The message of the E that comes out when `failing` fails at a node; of anything else, its kind.
+/// The message of the E that comes out when `failing` fails at a node.
 template <class E>
 std::string rethrown(const std::function<void()>& failing) {
-  try {
+  return testing::message_of<E>([&] {
     try {
       failing();
     } catch (...) {
       rethrow_at("Conv node 'c'");
     }
-  } catch (const E& error) {
-    return error.what();
-  } catch (const std::exception& error) {
-    return std::string("another exception: ") + error.what();
-  }
-  return "no exception";
+  });
 }
 
 TEST(NodeTitle, NamesTheNodeOrElseItsOutput) {
