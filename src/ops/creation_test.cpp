@@ -38,6 +38,7 @@ TEST(Cast, PassesGradientsBetweenFloatingTypesOnly) {
   EXPECT_EQ(gradient.scalar_type(), at::kDouble);
   expect_values(gradient, {1, 1, 1}, {3});
   expect_derivatives({"Cast", {{"to", kOnnxDouble}}, {noise({3})}});
+  expect_derivatives({"CastLike", {}, {noise({3}), noise({1})}, 1, false, {1}});
   EXPECT_TRUE(OperatorCase({"Cast", {{"to", kOnnxFloat}}, {x}}).make()->differentiable());
   EXPECT_FALSE(OperatorCase({"Cast", {{"to", kOnnxInt64}}, {x}}).make()->differentiable());
 }

@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -150,9 +151,16 @@ inline Tensors leaves(const Tensors& x, const Tensors& direction, double step) {
 
 }  // namespace derivative
 
+/// The operators that expect_derivatives was called on so far; derivatives_test.cpp looks for the forgotten ones.
+inline std::set<std::string>& operators_with_derivatives() {
+  static std::set<std::string> names;
+  return names;
+}
+
 /// Checks the first and the second derivatives of an operator at its (float64) inputs.
 inline void expect_derivatives(const OperatorCase& given) {
   using namespace derivative;
+  operators_with_derivatives().insert(given.op);
   SCOPED_TRACE(given.op + " " + given.make()->describe());
   const Scalar f(given);
   const Tensors x = f.point(), u = noise_like(x);
