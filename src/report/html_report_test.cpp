@@ -57,7 +57,8 @@ TEST(Html, NothingThatAFileSaysBecomesMarkup) {
 
 TEST(Html, SaysWhatIsKnownOfAnExplanation) {
   const std::string html = html_section(hostile_result(), {at::zeros({8, 8, 3}, at::kByte)});
-  for (const char* fact : {"0.5 on average", "share of variance", "partial", "sobol:grid=2", "25.0 %", "data:image/png"})
+  for (const char* fact :
+       {"0.5 on average", "share of variance", "partial", "sobol:grid=2", "25.0 %", "data:image/png"})
     EXPECT_THAT(html, HasSubstr(fact));
   EXPECT_THAT(html, Not(HasSubstr("completeness gap"))) << "where there is none, no row";
 }
