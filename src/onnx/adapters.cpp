@@ -158,6 +158,19 @@ void resize_empty_inputs(NodeSpec& node, Lift& lift) {
     if (const Tensor* value = lift.find(node.inputs[i]); value && value->numel() == 0) node.inputs[i].clear();
 }
 
+void scatter(NodeSpec& node, Lift&) { node.op_type = "ScatterElements"; }
+
+/// The modes were named after their two-dimensional forms.
+void grid_sample(NodeSpec& node, Lift&) {
+  const std::string mode = node.attributes.get_string("mode", "bilinear");
+  node.attributes.set("mode", mode == "bilinear" ? std::string("linear") : mode == "bicubic" ? "cubic" : mode);
+}
+
+/// Regions were not moved by half a pixel.
+void roi_align(NodeSpec& node, Lift&) {
+  node.attributes.set("coordinate_transformation_mode", std::string("output_half_pixel"));
+}
+
 /// It did nothing outside training.
 void dropout(NodeSpec& node, Lift&) { node.attributes.erase("ratio"); }
 
@@ -180,6 +193,10 @@ struct Adapter {
 const Adapter kAdapters[] = {
     {"Softmax", 13, softmax},
     {"LogSoftmax", 13, softmax},
+    {"Hardmax", 13, softmax},
+    {"Scatter", newest_opset + 1, scatter},
+    {"GridSample", 20, grid_sample},
+    {"RoiAlign", 16, roi_align},
     {"Squeeze", 13, axes_to_input},
     {"Unsqueeze", 13, axes_to_input},
     {"ReduceSum", 13, axes_to_input},

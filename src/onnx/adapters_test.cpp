@@ -2,11 +2,15 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/log_softmax.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/rand.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -103,6 +107,41 @@ TEST_P(OldSoftmax, NormalisesOverAllDimensionsFromTheAxisOn) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Opsets, OldSoftmax, ::testing::Values(9, 10, 11, 12));
+
+TEST(Hardmax, BeforeThirteenMarkedOneOfAllDimensionsFromTheAxisOn) {
+  const Tensor x = at::randn({2, 3, 4});
+  const Tensor old = OneNode{"Hardmax", 11, integer("axis", 1), {}, {"y"}, 3}.run(x);
+  expect_equal(old.sum({1, 2}), at::ones({2}));
+  const Tensor now = OneNode{"Hardmax", 13, integer("axis", 1), {}, {"y"}, 3}.run(x);
+  expect_equal(now.sum(1), at::ones({2, 4}));
+}
+
+TEST(Scatter, IsTheFormerNameOfScatterElements) {
+  const OneNode node{"Scatter", 9, integer("axis", 1), {{"i", longs({1, 0}).reshape({1, 2})}, {"u", at::ones({1, 2})}}};
+  EXPECT_EQ(op_types(node.read()), Strings{"ScatterElements"});
+  expect_equal(node.run(at::zeros({1, 3})), at::tensor({1.f, 1.f, 0.f}).reshape({1, 3}));
+}
+
+TEST(GridSample, HadModesNamedAfterTheirTwoDimensionalForms) {
+  const Tensor x = at::randn({1, 1, 3, 3}), grid = at::rand({1, 2, 2, 2});
+  for (const auto& [before, since] : {std::pair("bilinear", "linear"), {"bicubic", "cubic"}, {"nearest", "nearest"}}) {
+    const auto mode = [](std::string name) { return [=](OnnxBuilder& net) { net.attribute("mode", name); }; };
+    const OneNode old{"GridSample", 16, mode(before), {{"g", grid}}, {"y"}, 4};
+    expect_equal(old.run(x), OneNode{"GridSample", 20, mode(since), {{"g", grid}}, {"y"}, 4}.run(x));
+  }
+  EXPECT_EQ((OneNode{"GridSample", 16, [](OnnxBuilder&) {}, {{"g", grid}}, {"y"}, 4}.run(x).numel()), 4);
+}
+
+TEST(RoiAlign, BeforeSixteenMovedNothingByHalfAPixel) {
+  const Tensor x = at::arange(16, at::kFloat).reshape({1, 1, 4, 4});
+  const std::vector<std::pair<std::string, Tensor>> region = {{"r", at::tensor({1.f, 1.f, 3.f, 3.f}).reshape({1, 4})},
+                                                              {"b", longs({0})}};
+  const auto whole = [](int64_t opset, const auto& inputs) {
+    return OneNode{"RoiAlign", opset, [](OnnxBuilder&) {}, inputs, {"y"}, 4};
+  };
+  EXPECT_FLOAT_EQ(whole(10, region).run(x).item<float>(), 10);
+  EXPECT_FLOAT_EQ(whole(16, region).run(x).item<float>(), 7.5);
+}
 
 TEST(Softmax, SinceThirteenIsOverOneAxis) {
   const Tensor x = at::randn({2, 3, 4});

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/clamp.h>
+#include <ATen/ops/elu.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/hardswish.h>
 #include <ATen/ops/leaky_relu.h>
@@ -11,6 +12,7 @@
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <optional>
 #include <sstream>
@@ -61,6 +63,63 @@ class PRelu : public Operator {
     const Tensor y = at::where(in[0].lt(0), in[0] * in[1], in[0]);
     return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
   }
+};
+
+/// x above zero, alpha (e^x - 1) below. Selu scales it by gamma; of Celu the exponent is x / alpha.
+class Elu : public Operator {
+ public:
+  enum class Kind { elu, selu, celu };
+  Elu(Kind kind, const OperatorSpec& spec)
+      : kind_(kind),
+        alpha_(spec.attributes().get_float("alpha", kind == Kind::selu ? 1.67326319217681884765625 : 1)),
+        gamma_(kind == Kind::selu ? spec.attributes().get_float("gamma", 1.05070102214813232421875) : 1) {
+    if (kind == Kind::celu && alpha_ == 0) throw ModelError("alpha is 0; expected another number.");
+  }
+  std::string_view name() const override { return kind_ == Kind::elu ? "Elu" : kind_ == Kind::selu ? "Selu" : "Celu"; }
+  std::string describe() const override {
+    return "alpha=" + number(alpha_) + (kind_ == Kind::selu ? " gamma=" + number(gamma_) : "");
+  }
+  Tensors forward(const Tensors& in, const RunContext& context) const override {
+    const Tensor y = at::elu(in[0], alpha_, gamma_, kind_ == Kind::celu ? 1 / alpha_ : 1);
+    return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
+  }
+
+ private:
+  Kind kind_;
+  double alpha_, gamma_;
+};
+
+/// x above alpha, else zero.
+class ThresholdedRelu : public Operator {
+ public:
+  explicit ThresholdedRelu(const OperatorSpec& spec) : alpha_(spec.attributes().get_float("alpha", 1)) {}
+  std::string_view name() const override { return "ThresholdedRelu"; }
+  std::string describe() const override { return "alpha=" + number(alpha_); }
+  Tensors forward(const Tensors& in, const RunContext& context) const override {
+    const Tensor active = in[0].gt(alpha_);
+    const Tensor y = at::where(active, in[0], at::zeros_like(in[0]));
+    return {with_backward_rule(in[0], y, active, context.backward_rule)};
+  }
+
+ private:
+  double alpha_;
+};
+
+/// Zero within lambd of zero; beyond it x moved towards zero by bias.
+class Shrink : public Operator {
+ public:
+  explicit Shrink(const OperatorSpec& spec)
+      : bias_(spec.attributes().get_float("bias", 0)), lambd_(spec.attributes().get_float("lambd", 0.5)) {}
+  std::string_view name() const override { return "Shrink"; }
+  std::string describe() const override { return "bias=" + number(bias_) + " lambd=" + number(lambd_); }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const Tensor& x = in[0];
+    const Tensor y = at::where(x.lt(-lambd_), x + bias_, at::where(x.gt(lambd_), x - bias_, at::zeros_like(x)));
+    return {y.to(x.scalar_type())};
+  }
+
+ private:
+  double bias_, lambd_;
 };
 
 /// Limits are inputs; an absent one does not limit. Clip(0, 6) is ReLU6.
@@ -174,7 +233,12 @@ class Dropout : public Operator {
 void register_activations(OperatorRegistry& registry) {
   registry.add("Relu", make_operator<Relu>);
   registry.add("LeakyRelu", make_operator<LeakyRelu>);
-  registry.add("PRelu", make_operator<PRelu>);
+  registry.add("PRelu", make_operator<PRelu>, 2);
+  for (const auto& [name, kind] :
+       {std::pair("Elu", Elu::Kind::elu), {"Selu", Elu::Kind::selu}, {"Celu", Elu::Kind::celu}})
+    registry.add(name, [kind](const OperatorSpec& spec) { return std::make_unique<Elu>(kind, spec); });
+  registry.add("ThresholdedRelu", make_operator<ThresholdedRelu>);
+  registry.add("Shrink", make_operator<Shrink>);
   registry.add("Clip", make_operator<Clip>);
   registry.add("HardSigmoid", make_operator<HardSigmoid>);
   registry.add("HardSwish", make_operator<HardSwish>);

@@ -94,6 +94,24 @@ TEST(Swish, WeighsByTheSigmoid) {
   }
 }
 
+TEST(Elu, IsExponentialBelowZero) {
+  const Tensor x = row({-2, 0, 3});
+  const double below = std::expm1(-2.0);
+  expect_values(apply("Elu", {x}), {below, 0, 3}, {3});
+  expect_values(apply("Elu", {x}, {{"alpha", 0.5}}), {0.5 * below, 0, 3}, {3});
+  expect_values(apply("Selu", {x}), {1.0507010 * 1.6732632 * below, 0, 1.0507010 * 3}, {3});
+  expect_values(apply("Selu", {x}, {{"alpha", 2.0}, {"gamma", 3.0}}), {6 * below, 0, 9}, {3});
+  expect_values(apply("Celu", {x}, {{"alpha", 2.0}}), {2 * std::expm1(-1.0), 0, 3}, {3});
+  EXPECT_THROW(apply("Celu", {x}, {{"alpha", 0.0}}), ModelError);
+}
+
+TEST(Thresholds, CutOutTheMiddleOrAllBelow) {
+  expect_values(apply("ThresholdedRelu", {row({-2, 1, 1.5})}), {0, 0, 1.5}, {3});
+  expect_values(apply("ThresholdedRelu", {row({-2, 1, 1.5})}, {{"alpha", -3.0}}), {-2, 1, 1.5}, {3});
+  expect_values(apply("Shrink", {row({-2, -0.5, 0.5, 2})}), {-2, 0, 0, 2}, {4});
+  expect_values(apply("Shrink", {row({-2, 0, 2})}, {{"lambd", 1.5}, {"bias", 1.5}}), {-0.5, 0, 0.5}, {3});
+}
+
 TEST(Dropout, DropsNothing) {
   const Tensor x = row({1, -2}), half = number(0.5);
   const Tensors out = OperatorCase{"Dropout", {}, {x, half}, 2}.run();
@@ -109,11 +127,14 @@ TEST(Dropout, DropsNothing) {
 
 TEST(Activations, HaveTheRightDerivatives) {
   const Tensor x = noise({2, 3, 4}) * 3;
-  for (const std::string op : {"Relu", "LeakyRelu", "HardSigmoid", "HardSwish", "Gelu", "Swish", "Dropout"})
+  for (const std::string op :
+       {"Relu", "LeakyRelu", "HardSigmoid", "HardSwish", "Gelu", "Swish", "Dropout", "Elu", "Selu", "ThresholdedRelu"})
     expect_derivatives({op, {}, {x}});
   expect_derivatives({"PRelu", {}, {x, noise({3, 1})}});
   expect_derivatives({"Gelu", {{"approximate", std::string("tanh")}}, {x}});
   expect_derivatives({"Swish", {{"alpha", 1.7}}, {x}});
+  expect_derivatives({"Celu", {{"alpha", 0.7}}, {x}});
+  expect_derivatives({"Shrink", {{"bias", 0.3}, {"lambd", 1.0}}, {x}});
   expect_derivatives({"Clip", {}, {x, number(-1), number(2)}, 1, true});
   expect_derivatives({"Clip", {}, {x, {}, number(2)}, 1, true});
   expect_derivatives({"Clip", {}, {x}});

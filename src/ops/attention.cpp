@@ -1,4 +1,4 @@
-// Softmax, LogSoftmax and Attention. Attention is written out as
+// Softmax, LogSoftmax, Attention and RotaryEmbedding. Attention is written out as
 //
 //   softmax(softcap(scale Q K^T) + mask) V
 //
@@ -13,6 +13,7 @@
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/stack.h>
 #include <vitrail/error.h>
 
 #include <cmath>
@@ -189,12 +190,56 @@ class Attention : public Operator {
   size_t outputs_;
 };
 
+/// Turns pairs of features by an angle that grows with the position: position encoding of transformers.
+/// Takes [N,heads,L,D], or [N,L,heads*D] with num_heads.
+class RotaryEmbedding : public Operator {
+ public:
+  explicit RotaryEmbedding(const OperatorSpec& spec)
+      : interleaved_(spec.attributes().get_int("interleaved", 0) != 0),
+        width_(spec.attributes().get_int("rotary_embedding_dim", 0)),
+        heads_(spec.attributes().get_int("num_heads", 0)) {}
+  std::string_view name() const override { return "RotaryEmbedding"; }
+  std::string describe() const override { return interleaved_ ? "interleaved" : ""; }
+
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const bool flat = in[0].dim() == 3;
+    if (in[0].dim() != 4 && !(flat && heads_ > 0 && in[0].size(2) % heads_ == 0))
+      throw ModelError("RotaryEmbedding got " + shape_text(in[0]) + " and num_heads " + std::to_string(heads_) +
+                       "; expected [N,heads,L,D], or [N,L,heads*D] with num_heads.");
+    const Tensor x = flat ? in[0].unflatten(2, Ints{heads_, in[0].size(2) / heads_}) : in[0].transpose(1, 2);
+    const int64_t width = width_ == 0 ? x.size(3) : width_;
+    if (width % 2 != 0 || width < 0 || width > x.size(3))
+      throw ModelError("RotaryEmbedding cannot turn " + std::to_string(width) + " of " + std::to_string(x.size(3)) +
+                       " features; expected an even number of them.");
+    const Tensor cosine = angles(in, 1), sine = angles(in, 2), turned = x.narrow(3, 0, width);
+    // [N,L,heads,width/2,2]: the partner of a feature is its neighbour, or lies half the width away.
+    const Tensor pairs = interleaved_ ? turned.unflatten(3, Ints{width / 2, 2})
+                                      : turned.unflatten(3, Ints{2, width / 2}).transpose(3, 4);
+    const Tensor a = pairs.select(4, 0), b = pairs.select(4, 1);
+    const Tensor both = at::stack({a * cosine - b * sine, a * sine + b * cosine}, interleaved_ ? 4 : 3).flatten(3);
+    const Tensor y = at::cat({both, x.narrow(3, width, x.size(3) - width)}, 3);
+    return {flat ? y.flatten(2) : y.transpose(1, 2)};
+  }
+
+ private:
+  /// [N,L,1,width/2], looked up by position where positions are given.
+  static Tensor angles(const Tensors& in, size_t i) {
+    if (in.size() < 4 || !in[3].defined()) return in[i].unsqueeze(2);
+    const Tensor position = beside(in[3], in[i]).to(at::kLong);
+    return in[i].index_select(0, position.flatten()).unflatten(0, position.sizes()).unsqueeze(2);
+  }
+
+  bool interleaved_;
+  int64_t width_, heads_;
+};
+
 }  // namespace
 
 void register_attention(OperatorRegistry& registry) {
   registry.add("Softmax", make_operator<SoftmaxOperator<false>>);
   registry.add("LogSoftmax", make_operator<SoftmaxOperator<true>>);
-  registry.add("Attention", make_operator<Attention>);
+  registry.add("Attention", make_operator<Attention>, 3);
+  registry.add("RotaryEmbedding", make_operator<RotaryEmbedding>, 3);
 }
 
 }  // namespace vitrail

@@ -106,6 +106,31 @@ TEST(Attention, GivesTheScoresAtTheWantedStage) {
   EXPECT_THROW(attend({h.q, h.k, h.v}, {{"qk_matmul_output_mode", int64_t{4}}}, 4), ModelError);
 }
 
+TEST(RotaryEmbedding, TurnsPairsByTheAngleOfTheirPosition) {
+  // One sample, one head, two positions, two features: a point turned by 90 and by 180 degrees.
+  const Tensor x = float_tensor({1, 2, 3, 4}, {1, 1, 2, 2});
+  const Tensor cosine = float_tensor({0, -1}, {2, 1}), sine = float_tensor({1, 0}, {2, 1});
+  const auto turn = [](Tensors in, NamedAttributes attributes = {}) {
+    return OperatorCase{"RotaryEmbedding", std::move(attributes), std::move(in)}.run()[0];
+  };
+  expect_values(turn({x, cosine, sine, int_tensor({0, 1}).unsqueeze(0)}), {-2, 1, -3, -4}, {1, 1, 2, 2});
+  expect_values(turn({x, cosine, sine, int_tensor({1, 0}).unsqueeze(0)}), {-1, -2, -4, 3}, {1, 1, 2, 2});
+  expect_values(turn({x, cosine.unsqueeze(0), sine.unsqueeze(0)}), {-2, 1, -3, -4}, {1, 1, 2, 2});
+  EXPECT_THROW(turn({x.reshape({1, 2, 2}), cosine, sine}), ModelError);
+  EXPECT_THROW(turn({x, cosine, sine}, {{"rotary_embedding_dim", int64_t{3}}}), ModelError);
+}
+
+TEST(RotaryEmbedding, KeepsLengthsWhicheverFeaturesArePartners) {
+  const Tensor x = noise({2, 3, 4, 8}), angle = noise({2, 4, 3});
+  for (int64_t interleaved : {0, 1}) {
+    const NamedAttributes attributes{{"interleaved", interleaved}, {"rotary_embedding_dim", int64_t{6}}};
+    const Tensor y = OperatorCase{"RotaryEmbedding", attributes, {x, angle.cos(), angle.sin()}}.run()[0];
+    EXPECT_LT(distance((y * y).sum(3), (x * x).sum(3)), 1e-12);
+    EXPECT_EQ(distance(y.narrow(3, 6, 2), x.narrow(3, 6, 2)), 0) << "these are not turned";
+    EXPECT_GT(distance(y, x), 0.1);
+  }
+}
+
 TEST(Attention, HasTheRightDerivatives) {
   const Tensor q = noise({1, 2, 3, 2}), k = noise({1, 1, 3, 2}), v = noise({1, 1, 3, 2}), bias = noise({3, 3});
   expect_derivatives({"Attention", {}, {q, q, q}});
@@ -117,6 +142,9 @@ TEST(Attention, HasTheRightDerivatives) {
                       4});
   expect_derivatives({"Softmax", {{"axis", int64_t{1}}}, {noise({2, 3, 2})}});
   expect_derivatives({"LogSoftmax", {}, {noise({2, 3})}});
+  for (int64_t interleaved : {0, 1})
+    expect_derivatives(
+        {"RotaryEmbedding", {{"interleaved", interleaved}}, {noise({1, 2, 3, 4}), noise({1, 3, 2}), noise({1, 3, 2})}});
 }
 
 }  // namespace

@@ -46,6 +46,10 @@ Floats Attributes::get_floats(const std::string& name, const Floats& otherwise) 
   return value ? *value : otherwise;
 }
 
+std::optional<int64_t> Attributes::find_int(const std::string& name) const {
+  return has(name) ? std::optional(get_int(name, 0)) : std::nullopt;
+}
+
 std::optional<Tensor> Attributes::get_tensor(const std::string& name) const {
   const Tensor* value = find<Tensor>(values_, name, "a tensor");
   return value ? std::optional<Tensor>(*value) : std::nullopt;

@@ -37,6 +37,7 @@ class Attributes {
   std::string get_string(const std::string& name, const std::string& otherwise) const;
   Ints get_ints(const std::string& name, const Ints& otherwise = {}) const;
   Floats get_floats(const std::string& name, const Floats& otherwise = {}) const;
+  std::optional<int64_t> find_int(const std::string& name) const;
   std::optional<Tensor> get_tensor(const std::string& name) const;
 
   // The required ones throw ModelError when the attribute is missing.

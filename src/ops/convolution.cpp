@@ -189,8 +189,8 @@ class ConvTranspose : public Operator {
 }  // namespace
 
 void register_convolution(OperatorRegistry& registry) {
-  registry.add("Conv", make_operator<Conv>);
-  registry.add("ConvTranspose", make_operator<ConvTranspose>);
+  registry.add("Conv", make_operator<Conv>, 2);
+  registry.add("ConvTranspose", make_operator<ConvTranspose>, 2);
 }
 
 }  // namespace vitrail

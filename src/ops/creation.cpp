@@ -37,9 +37,6 @@ Tensors BatchShape::forward(const Tensors&, const RunContext& context) const {
   return {scalar_ ? list.reshape({}) : list};
 }
 
-namespace {
-
-/// The ATen type of an ONNX TensorProto.DataType.
 at::ScalarType scalar_type(int64_t onnx_type) {
   switch (onnx_type) {
     case 1:
@@ -73,6 +70,8 @@ at::ScalarType scalar_type(int64_t onnx_type) {
                        " is not supported; expected a floating, integer or boolean type.");
   }
 }
+
+namespace {
 
 /// Only the gradient through floating types exists.
 bool keeps_gradient(at::ScalarType to) { return at::isFloatingType(to); }
@@ -137,8 +136,7 @@ class Range : public Operator {
 class ShapeOf : public Operator {
  public:
   explicit ShapeOf(const OperatorSpec& spec)
-      : start_(spec.attributes().get_int("start", 0)),
-        end_(spec.attributes().has("end") ? std::optional(spec.attributes().get_int("end", 0)) : std::nullopt) {}
+      : start_(spec.attributes().get_int("start", 0)), end_(spec.attributes().find_int("end")) {}
   std::string_view name() const override { return "Shape"; }
   bool differentiable() const override { return false; }
   Tensors forward(const Tensors& in, const RunContext&) const override {
@@ -168,9 +166,9 @@ class Size : public Operator {
 
 void register_creation(OperatorRegistry& registry) {
   registry.add("Cast", make_operator<Cast>);
-  registry.add("CastLike", make_operator<CastLike>);
+  registry.add("CastLike", make_operator<CastLike>, 2);
   registry.add("ConstantOfShape", make_operator<ConstantOfShape>);
-  registry.add("Range", make_operator<Range>);
+  registry.add("Range", make_operator<Range>, 3);
   registry.add("Shape", make_operator<ShapeOf>);
   registry.add("Size", make_operator<Size>);
 }

@@ -5,6 +5,9 @@
 
 namespace vitrail {
 
+/// The ATen type of an ONNX TensorProto.DataType. Throws ModelError for strings, complex and 4-bit numbers.
+at::ScalarType scalar_type(int64_t onnx_type);
+
 /// A leaf that tracing puts where a file computes shapes from the batch: fixed + per_batch * N, as int64 on
 /// the CPU. Not an ONNX operator.
 class BatchShape : public Operator {

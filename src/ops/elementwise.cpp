@@ -3,14 +3,29 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/abs.h>
+#include <ATen/ops/acos.h>
+#include <ATen/ops/acosh.h>
 #include <ATen/ops/add.h>
+#include <ATen/ops/asin.h>
+#include <ATen/ops/asinh.h>
+#include <ATen/ops/atan.h>
+#include <ATen/ops/atanh.h>
+#include <ATen/ops/bitwise_and.h>
+#include <ATen/ops/bitwise_left_shift.h>
+#include <ATen/ops/bitwise_not.h>
+#include <ATen/ops/bitwise_or.h>
+#include <ATen/ops/bitwise_right_shift.h>
+#include <ATen/ops/bitwise_xor.h>
 #include <ATen/ops/ceil.h>
 #include <ATen/ops/cos.h>
+#include <ATen/ops/cosh.h>
 #include <ATen/ops/div.h>
 #include <ATen/ops/erf.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/floor.h>
 #include <ATen/ops/fmod.h>
+#include <ATen/ops/isinf.h>
+#include <ATen/ops/isnan.h>
 #include <ATen/ops/log.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/minimum.h>
@@ -23,10 +38,14 @@
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/sign.h>
 #include <ATen/ops/sin.h>
+#include <ATen/ops/sinh.h>
+#include <ATen/ops/softplus.h>
 #include <ATen/ops/sqrt.h>
 #include <ATen/ops/sub.h>
+#include <ATen/ops/tan.h>
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "ops/arguments.h"
 #include "ops/registry.h"
@@ -45,28 +64,49 @@ struct UnaryRow {
   bool differentiable = true;
 };
 
+/// log(1 + e^x); beyond 40 it is x in every type.
+Tensor soft_plus(const Tensor& x) { return at::softplus(x, 1, 40); }
+
 const UnaryRow kUnary[] = {
     {"Abs", [](const Tensor& x) { return at::abs(x); }},
+    {"Acos", [](const Tensor& x) { return at::acos(x); }},
+    {"Acosh", [](const Tensor& x) { return at::acosh(x); }},
+    {"Asin", [](const Tensor& x) { return at::asin(x); }},
+    {"Asinh", [](const Tensor& x) { return at::asinh(x); }},
+    {"Atan", [](const Tensor& x) { return at::atan(x); }},
+    {"Atanh", [](const Tensor& x) { return at::atanh(x); }},
+    {"BitwiseNot", [](const Tensor& x) { return at::bitwise_not(x); }, false},
     {"Ceil", [](const Tensor& x) { return at::ceil(x); }, false},
     {"Cos", [](const Tensor& x) { return at::cos(x); }},
+    {"Cosh", [](const Tensor& x) { return at::cosh(x); }},
     {"Erf", [](const Tensor& x) { return at::erf(x); }},
     {"Exp", [](const Tensor& x) { return at::exp(x); }},
     {"Floor", [](const Tensor& x) { return at::floor(x); }, false},
     {"Identity", [](const Tensor& x) { return x; }},
+    {"IsNaN", [](const Tensor& x) { return at::isnan(x); }, false},
     {"Log", [](const Tensor& x) { return at::log(x); }},
+    {"Mish",
+     [](const Tensor& x) {
+       return x * at::tanh(soft_plus(x));
+     }},  // written out: ATen's kernel has no second derivative
     {"Neg", [](const Tensor& x) { return at::neg(x); }},
     {"Reciprocal", [](const Tensor& x) { return at::reciprocal(x); }},
     {"Round", [](const Tensor& x) { return at::round(x); }, false},  // half to even, as ONNX asks
     {"Sigmoid", [](const Tensor& x) { return at::sigmoid(x); }},
     {"Sign", [](const Tensor& x) { return at::sign(x); }, false},
     {"Sin", [](const Tensor& x) { return at::sin(x); }},
+    {"Sinh", [](const Tensor& x) { return at::sinh(x); }},
+    {"Softplus", [](const Tensor& x) { return soft_plus(x); }},
+    {"Softsign", [](const Tensor& x) { return x / (at::abs(x) + 1); }},
     {"Sqrt", [](const Tensor& x) { return at::sqrt(x); }},
+    {"Tan", [](const Tensor& x) { return at::tan(x); }},
     {"Tanh", [](const Tensor& x) { return at::tanh(x); }},
 };
 
 struct BinaryRow {
   const char* name;
   Binary function;
+  bool differentiable = true;
 };
 
 /// Integers truncate toward zero. The smallest one by -1 has no quotient in its type, and the processor stops
@@ -94,6 +134,9 @@ const BinaryRow kBinary[] = {
     {"Mul", [](const Tensor& a, const Tensor& b) { return at::mul(a, b); }},
     {"Div", divide},
     {"Pow", power},
+    {"BitwiseAnd", [](const Tensor& a, const Tensor& b) { return at::bitwise_and(a, b); }, false},
+    {"BitwiseOr", [](const Tensor& a, const Tensor& b) { return at::bitwise_or(a, b); }, false},
+    {"BitwiseXor", [](const Tensor& a, const Tensor& b) { return at::bitwise_xor(a, b); }, false},
 };
 
 Tensor fold(const Tensors& in, Binary step) {
@@ -163,6 +206,45 @@ class Mod : public Operator {
   bool fmod_;
 };
 
+class IsInf : public Operator {
+ public:
+  explicit IsInf(const OperatorSpec& spec)
+      : negative_(spec.attributes().get_int("detect_negative", 1) != 0),
+        positive_(spec.attributes().get_int("detect_positive", 1) != 0) {}
+  std::string_view name() const override { return "IsInf"; }
+  bool differentiable() const override { return false; }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    Tensor found = at::isinf(in[0]);
+    if (!negative_) found = found.logical_and(in[0].ge(0));
+    if (!positive_) found = found.logical_and(in[0].lt(0));
+    return {found};
+  }
+
+ private:
+  bool negative_, positive_;
+};
+
+/// Of unsigned integers. Shifting all bits out leaves none: ATen's kernels promise nothing there.
+class BitShift : public Operator {
+ public:
+  explicit BitShift(const OperatorSpec& spec) : direction_(spec.attributes().get_string("direction", "")) {
+    if (direction_ != "LEFT" && direction_ != "RIGHT")
+      throw ModelError("direction is '" + direction_ + "'; expected LEFT or RIGHT.");
+  }
+  std::string_view name() const override { return "BitShift"; }
+  bool differentiable() const override { return false; }
+  std::string describe() const override { return direction_; }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const Tensor x = computable(in[0]), by = computable(beside(in[1], in[0]));
+    const Tensor shifted = direction_ == "LEFT" ? at::bitwise_left_shift(x, by) : at::bitwise_right_shift(x, by);
+    const auto bits = static_cast<int64_t>(8 * in[0].element_size());
+    return {at::where(by.lt(bits), shifted, at::zeros_like(shifted)).to(in[0].scalar_type())};
+  }
+
+ private:
+  std::string direction_;
+};
+
 }  // namespace
 
 void register_elementwise(OperatorRegistry& registry) {
@@ -172,14 +254,19 @@ void register_elementwise(OperatorRegistry& registry) {
           row.name, [f = row.function](const Tensors& in) { return f(in[0]); }, row.differentiable);
     });
   for (const BinaryRow& row : kBinary)
-    registry.add(row.name, [row](const OperatorSpec&) {
-      return std::make_unique<Elementwise>(
-          row.name, [f = row.function](const Tensors& in) { return f(in[0], in[1]); }, true);
-    });
+    registry.add(
+        row.name,
+        [row](const OperatorSpec&) {
+          return std::make_unique<Elementwise>(
+              row.name, [f = row.function](const Tensors& in) { return f(in[0], in[1]); }, row.differentiable);
+        },
+        2);
   for (const VariadicRow& row : kVariadic)
     registry.add(row.name,
                  [row](const OperatorSpec&) { return std::make_unique<Elementwise>(row.name, row.function, true); });
-  registry.add("Mod", make_operator<Mod>);
+  registry.add("Mod", make_operator<Mod>, 2);
+  registry.add("IsInf", make_operator<IsInf>);
+  registry.add("BitShift", make_operator<BitShift>);
 }
 
 }  // namespace vitrail

@@ -1,3 +1,5 @@
+#include <vitrail/error.h>
+
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -11,10 +13,14 @@ Tensor apply(const std::string& op, Tensors inputs, NamedAttributes attributes =
   return OperatorCase{op, std::move(attributes), std::move(inputs)}.run()[0];
 }
 
+/// Where a function is defined and smooth enough for differences.
+enum class Domain { all, positive, above_one, within_one };
+
 struct Unary {
   std::string op;
   std::function<double(double)> function;
   bool differentiable = true;
+  Domain domain = Domain::all;
 };
 
 /// Half-way values to the even integer.
@@ -26,30 +32,66 @@ double round_half_to_even(double x) {
 
 const std::vector<Unary> kUnary = {
     {"Abs", [](double x) { return x < 0 ? -x : x; }},
+    {"Acos", [](double x) { return std::acos(x); }, true, Domain::within_one},
+    {"Acosh", [](double x) { return std::acosh(x); }, true, Domain::above_one},
+    {"Asin", [](double x) { return std::asin(x); }, true, Domain::within_one},
+    {"Asinh", [](double x) { return std::asinh(x); }},
+    {"Atan", [](double x) { return std::atan(x); }},
+    {"Atanh", [](double x) { return std::atanh(x); }, true, Domain::within_one},
     {"Ceil", [](double x) { return std::ceil(x); }, false},
     {"Cos", [](double x) { return std::cos(x); }},
+    {"Cosh", [](double x) { return std::cosh(x); }},
     {"Erf", [](double x) { return std::erf(x); }},
     {"Exp", [](double x) { return std::exp(x); }},
     {"Floor", [](double x) { return std::floor(x); }, false},
     {"Identity", [](double x) { return x; }},
-    {"Log", [](double x) { return std::log(x); }},
+    {"Log", [](double x) { return std::log(x); }, true, Domain::positive},
+    {"Mish", [](double x) { return x * std::tanh(std::log1p(std::exp(x))); }},
     {"Neg", [](double x) { return -x; }},
-    {"Reciprocal", [](double x) { return 1 / x; }},
+    {"Reciprocal", [](double x) { return 1 / x; }, true, Domain::positive},
     {"Round", round_half_to_even, false},
     {"Sigmoid", [](double x) { return 1 / (1 + std::exp(-x)); }},
     {"Sign", [](double x) { return static_cast<double>((x > 0) - (x < 0)); }, false},
     {"Sin", [](double x) { return std::sin(x); }},
-    {"Sqrt", [](double x) { return std::sqrt(x); }},
+    {"Sinh", [](double x) { return std::sinh(x); }},
+    {"Softplus", [](double x) { return std::log1p(std::exp(x)); }},
+    {"Softsign", [](double x) { return x / (1 + std::abs(x)); }},
+    {"Sqrt", [](double x) { return std::sqrt(x); }, true, Domain::positive},
+    {"Tan", [](double x) { return std::tan(x); }, true, Domain::within_one},
     {"Tanh", [](double x) { return std::tanh(x); }},
 };
 
-bool needs_positive(const std::string& op) { return op == "Log" || op == "Sqrt" || op == "Reciprocal"; }
+std::vector<double> points_in(Domain domain) {
+  switch (domain) {
+    case Domain::positive:
+      return {0.25, 0.5, 1, 2.5};
+    case Domain::above_one:
+      return {1, 1.5, 4};
+    case Domain::within_one:
+      return {-0.9, -0.5, 0, 0.25, 0.75};
+    default:
+      return {-2.5, -1.5, -0.5, 0, 0.5, 1.5, 2.5};
+  }
+}
+
+Tensor noise_in(Domain domain) {
+  const Tensor x = noise({2, 3});
+  switch (domain) {
+    case Domain::positive:
+      return x.abs() + 0.5;
+    case Domain::above_one:
+      return x.abs() + 1.5;
+    case Domain::within_one:
+      return x.tanh() * 0.9;
+    default:
+      return x;
+  }
+}
 
 TEST(Unary, IsItsFunction) {
   for (const Unary& row : kUnary) {
     SCOPED_TRACE(row.op);
-    const std::vector<double> points = needs_positive(row.op) ? std::vector<double>{0.25, 0.5, 1, 2.5}
-                                                              : std::vector<double>{-2.5, -1.5, -0.5, 0, 0.5, 1.5, 2.5};
+    const std::vector<double> points = points_in(row.domain);
     std::vector<double> expected;
     for (double x : points) expected.push_back(row.function(x));
     const Ints shape{static_cast<int64_t>(points.size())};
@@ -62,10 +104,44 @@ TEST(Unary, IsItsFunction) {
 TEST(Unary, HasTheRightDerivativesAndSaysWhereThereAreNone) {
   for (const Unary& row : kUnary) {
     SCOPED_TRACE(row.op);
-    const Tensor x = needs_positive(row.op) ? noise({2, 3}).abs() + 0.5 : noise({2, 3});
+    const Tensor x = noise_in(row.domain);
     EXPECT_EQ(OperatorCase({row.op, {}, {x}}).make()->differentiable(), row.differentiable);
     if (row.differentiable) expect_derivatives({row.op, {}, {x}});
   }
+}
+
+TEST(Softplus, IsTheIdentityWhereTheExponentialWouldOverflow) {
+  expect_values(apply("Softplus", {float_tensor({-200, 60, 1000}, {3})}), {0, 60, 1000}, {3});
+  expect_values(apply("Mish", {float_tensor({-200, 60, 1000}, {3})}), {0, 60, 1000}, {3});
+}
+
+TEST(IsInf, LooksInTheDirectionsAskedFor) {
+  const Tensor x = float_tensor({-INFINITY, INFINITY, std::nan(""), 1}, {4});
+  expect_values(apply("IsInf", {x}), {1, 1, 0, 0}, {4});
+  expect_values(apply("IsInf", {x}, {{"detect_negative", int64_t{0}}}), {0, 1, 0, 0}, {4});
+  expect_values(apply("IsInf", {x}, {{"detect_positive", int64_t{0}}}), {1, 0, 0, 0}, {4});
+  expect_values(apply("IsNaN", {x}), {0, 0, 1, 0}, {4});
+}
+
+TEST(Bitwise, WorksOnTheBitsOfEveryIntegerType) {
+  for (at::ScalarType type : {at::kByte, at::kInt, at::kLong, at::kUInt16, at::kUInt32}) {
+    const Tensor a = int_tensor({12}).to(type), b = int_tensor({10}).to(type);
+    expect_values(apply("BitwiseAnd", {a, b}), {8}, {1});
+    expect_values(apply("BitwiseOr", {a, b}), {14}, {1});
+    const Tensor either = apply("BitwiseXor", {a, b});
+    expect_values(either, {6}, {1});
+    EXPECT_EQ(either.scalar_type(), type);
+  }
+  expect_values(apply("BitwiseNot", {int_tensor({5}).to(at::kByte)}), {250}, {1});
+  expect_values(apply("BitwiseNot", {int_tensor({0}).to(at::kUInt16)}), {65535}, {1});
+}
+
+TEST(BitShift, LosesWhatLeavesTheType) {
+  const NamedAttributes left{{"direction", std::string("LEFT")}}, right{{"direction", std::string("RIGHT")}};
+  const Tensor x = int_tensor({200, 1, 3}).to(at::kByte), by = int_tensor({1, 8, 200}).to(at::kByte);
+  expect_values(apply("BitShift", {x, by}, left), {144, 0, 0}, {3});
+  expect_values(apply("BitShift", {x, by}, right), {100, 0, 0}, {3});
+  EXPECT_THROW(apply("BitShift", {x, by}), ModelError);
 }
 
 TEST(Arithmetic, BroadcastsBothOperands) {

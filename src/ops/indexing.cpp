@@ -362,14 +362,14 @@ class Pad : public Operator {
 }  // namespace
 
 void register_indexing(OperatorRegistry& registry) {
-  registry.add("Slice", make_operator<Slice>);
-  registry.add("Gather", make_operator<Gather>);
-  registry.add("GatherElements", make_operator<GatherElements>);
-  registry.add("GatherND", make_operator<GatherND>);
-  registry.add("ScatterND", make_operator<ScatterND>);
+  registry.add("Slice", make_operator<Slice>, 3);
+  registry.add("Gather", make_operator<Gather>, 2);
+  registry.add("GatherElements", make_operator<GatherElements>, 2);
+  registry.add("GatherND", make_operator<GatherND>, 2);
+  registry.add("ScatterND", make_operator<ScatterND>, 3);
   registry.add("Split", make_operator<Split>);
   registry.add("Concat", make_operator<Concat>);
-  registry.add("Pad", make_operator<Pad>);
+  registry.add("Pad", make_operator<Pad>, 2);
 }
 
 }  // namespace vitrail

@@ -60,8 +60,8 @@ class Einsum : public Operator {
 }  // namespace
 
 void register_linear(OperatorRegistry& registry) {
-  registry.add("MatMul", make_operator<MatMul>);
-  registry.add("Gemm", make_operator<Gemm>);
+  registry.add("MatMul", make_operator<MatMul>, 2);
+  registry.add("Gemm", make_operator<Gemm>, 2);
   registry.add("Einsum", make_operator<Einsum>);
 }
 

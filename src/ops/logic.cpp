@@ -70,9 +70,9 @@ class Where : public Operator {
 
 void register_logic(OperatorRegistry& registry) {
   for (const Row& row : kRows)
-    registry.add(row.name, [&row](const OperatorSpec&) { return std::make_unique<Comparison>(row); });
+    registry.add(row.name, [&row](const OperatorSpec&) { return std::make_unique<Comparison>(row); }, 2);
   registry.add("Not", make_operator<Not>);
-  registry.add("Where", make_operator<Where>);
+  registry.add("Where", make_operator<Where>, 3);
 }
 
 }  // namespace vitrail

@@ -4,13 +4,16 @@
 //
 // that differ in the axes over which mean and (population) variance are taken. ATen's kernels keep
 // their statistics in float32 for half-precision data and in the data's own type otherwise, which is
-// what stash_type asks for (and more, for float64).
+// what stash_type asks for (and more, for float64). Then the relatives: RMSNormalization, LRN,
+// LpNormalization, MeanVarianceNormalization.
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/batch_norm.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/group_norm.h>
 #include <ATen/ops/layer_norm.h>
+#include <ATen/ops/linalg_vector_norm.h>
 #include <vitrail/error.h>
 
 #include <cstdio>
@@ -170,13 +173,102 @@ class InstanceNormalization : public GroupNormalization {
   std::string describe() const override { return describe_epsilon(epsilon()); }
 };
 
+/// x / sqrt(mean(x^2) + epsilon) * scale, over the axes from `axis` to the last.
+class RmsNormalization : public Operator {
+ public:
+  explicit RmsNormalization(const OperatorSpec& spec)
+      : axis_(spec.attributes().get_int("axis", -1)), epsilon_(spec.attributes().get_float("epsilon", 1e-5)) {}
+  std::string_view name() const override { return "RMSNormalization"; }
+  std::string describe() const override { return "axis=" + std::to_string(axis_) + " " + describe_epsilon(epsilon_); }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    Ints axes;
+    for (int64_t axis = normalize_axis(axis_, in[0].dim()); axis < in[0].dim(); ++axis) axes.push_back(axis);
+    const Tensor x = in[0].element_size() < 4 ? in[0].to(at::kFloat) : in[0];
+    const Tensor y = x * ((x * x).mean(axes, /*keepdim=*/true) + epsilon_).rsqrt();
+    return {y.to(in[0].scalar_type()) * in[1]};
+  }
+
+ private:
+  int64_t axis_;
+  double epsilon_;
+};
+
+/// x / (bias + alpha / size * sum of x^2 over `size` neighbouring channels)^beta: AlexNet's.
+class LocalResponseNormalization : public Operator {
+ public:
+  explicit LocalResponseNormalization(const OperatorSpec& spec)
+      : size_(spec.attributes().require_int("size")),
+        alpha_(spec.attributes().get_float("alpha", 1e-4)),
+        beta_(spec.attributes().get_float("beta", 0.75)),
+        bias_(spec.attributes().get_float("bias", 1)) {
+    if (size_ < 1 || size_ > kMostChannels)
+      throw ModelError("size is " + std::to_string(size_) + "; expected 1 to " + std::to_string(kMostChannels) + ".");
+  }
+  std::string_view name() const override { return "LRN"; }
+  std::string describe() const override { return "size=" + std::to_string(size_); }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const Tensor& x = in[0];
+    if (x.dim() < 3) throw ModelError("LRN got an input of rank " + std::to_string(x.dim()) + "; expected [N,C,...]");
+    Ints padding(2 * static_cast<size_t>(x.dim() - 1), 0);  // ATen lists the last axis first
+    padding[padding.size() - 2] = (size_ - 1) / 2;
+    padding[padding.size() - 1] = size_ / 2;
+    const Tensor sum = at::constant_pad_nd(x * x, padding).unfold(1, size_, 1).sum(-1);
+    return {x * (sum * (alpha_ / static_cast<double>(size_)) + bias_).pow(-beta_)};
+  }
+
+ private:
+  static constexpr int64_t kMostChannels = 65536;
+  int64_t size_;
+  double alpha_, beta_, bias_;
+};
+
+/// x / (the p-norm along the axis); zero where the norm is.
+class LpNormalization : public Operator {
+ public:
+  explicit LpNormalization(const OperatorSpec& spec)
+      : axis_(spec.attributes().get_int("axis", -1)), p_(spec.attributes().get_int("p", 2)) {
+    if (p_ != 1 && p_ != 2) throw ModelError("p is " + std::to_string(p_) + "; expected 1 or 2.");
+  }
+  std::string_view name() const override { return "LpNormalization"; }
+  std::string describe() const override { return "axis=" + std::to_string(axis_) + " p=" + std::to_string(p_); }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const int64_t axis = normalize_axis(axis_, in[0].dim());
+    const Tensor norm = at::linalg_vector_norm(in[0], p_, Ints{axis}, /*keepdim=*/true);
+    return {in[0] / norm.masked_fill(norm.eq(0), 1)};
+  }
+
+ private:
+  int64_t axis_, p_;
+};
+
+/// (x - mean) / (standard deviation + 1e-9), over batch and positions unless said otherwise.
+class MeanVarianceNormalization : public Operator {
+ public:
+  explicit MeanVarianceNormalization(const OperatorSpec& spec) : axes_(spec.attributes().get_ints("axes", {0, 2, 3})) {}
+  std::string_view name() const override { return "MeanVarianceNormalization"; }
+  std::string describe() const override { return "axes=" + join(axes_); }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    Ints axes = axes_;
+    for (int64_t& axis : axes) axis = normalize_axis(axis, in[0].dim());
+    const Tensor centred = in[0] - in[0].mean(axes, /*keepdim=*/true);
+    return {centred / ((centred * centred).mean(axes, /*keepdim=*/true).sqrt() + 1e-9)};
+  }
+
+ private:
+  Ints axes_;
+};
+
 }  // namespace
 
 void register_normalization(OperatorRegistry& registry) {
-  registry.add("BatchNormalization", make_operator<BatchNormalization>);
-  registry.add("LayerNormalization", make_operator<LayerNormalization>);
-  registry.add("InstanceNormalization", make_operator<InstanceNormalization>);
-  registry.add("GroupNormalization", make_operator<GroupNormalization>);
+  registry.add("BatchNormalization", make_operator<BatchNormalization>, 5);
+  registry.add("LayerNormalization", make_operator<LayerNormalization>, 2);
+  registry.add("InstanceNormalization", make_operator<InstanceNormalization>, 3);
+  registry.add("GroupNormalization", make_operator<GroupNormalization>, 3);
+  registry.add("RMSNormalization", make_operator<RmsNormalization>, 2);
+  registry.add("LRN", make_operator<LocalResponseNormalization>);
+  registry.add("LpNormalization", make_operator<LpNormalization>);
+  registry.add("MeanVarianceNormalization", make_operator<MeanVarianceNormalization>);
 }
 
 }  // namespace vitrail

@@ -79,6 +79,34 @@ TEST(Normalization, RefusesParametersOfTheWrongLength) {
   EXPECT_THROW(run("InstanceNormalization", {}, {x, ones(3), zeros(4)}), ModelError);
 }
 
+TEST(RmsNormalization, ScalesToUnitMeanSquare) {
+  const Tensor x = noise({2, 3, 4}), scale = noise({4});
+  const Tensor y = run("RMSNormalization", {{"epsilon", 0.0}}, {x, at::ones({4}, at::kDouble)})[0];
+  EXPECT_LT(distance((y * y).mean({2}), at::ones({2, 3}, at::kDouble)), 1e-12);
+  EXPECT_LT(distance(run("RMSNormalization", {{"epsilon", 0.0}}, {x, scale})[0], y * scale), 1e-12);
+}
+
+TEST(Lrn, SumsSquaresOverNeighbouringChannels) {
+  // size 4: one channel before, two after.
+  const Tensor x = float_tensor({1, 2, 3, 4}, {1, 4, 1});
+  const NamedAttributes attributes{{"size", int64_t{4}}, {"alpha", 4.0}, {"beta", 1.0}, {"bias", 2.0}};
+  expect_values(run("LRN", attributes, {x})[0], {1 / 16.0, 2 / 32.0, 3 / 31.0, 4 / 27.0}, {1, 4, 1});
+  EXPECT_THROW(run("LRN", {{"size", int64_t{0}}}, {x}), ModelError);
+}
+
+TEST(LpNormalization, GivesUnitNormAndLeavesZeroAlone) {
+  const Tensor x = float_tensor({3, -4, 0, 0}, {2, 2});
+  expect_values(run("LpNormalization", {}, {x})[0], {0.6, -0.8, 0, 0}, {2, 2});
+  expect_values(run("LpNormalization", {{"p", int64_t{1}}}, {x})[0], {3 / 7.0, -4 / 7.0, 0, 0}, {2, 2});
+  EXPECT_THROW(run("LpNormalization", {{"p", int64_t{3}}}, {x}), ModelError);
+}
+
+TEST(MeanVarianceNormalization, CentresAndScalesEachChannel) {
+  const Tensor y = run("MeanVarianceNormalization", {}, {noise({3, 2, 4, 5}) * 7 + 2})[0];
+  EXPECT_LT(distance(y.mean({0, 2, 3}), zeros(2)), 1e-12);
+  EXPECT_LT(distance(y.var({0, 2, 3}, false), ones(2)), 1e-6);
+}
+
 TEST(Normalization, HasTheRightDerivatives) {
   const Tensor x = noise({2, 4, 3}), scale = noise({4}), bias = noise({4});
   const Tensor mean = noise({4}), variance = noise({4}).square() + 0.5;
@@ -88,6 +116,10 @@ TEST(Normalization, HasTheRightDerivatives) {
   expect_derivatives({"LayerNormalization", {{"axis", int64_t{1}}}, {x, noise({3})}, 3});
   expect_derivatives({"GroupNormalization", {{"num_groups", int64_t{2}}}, {x, scale, bias}});
   expect_derivatives({"GroupNormalization", {{"num_groups", int64_t{2}}}, {x, noise({2}), noise({2})}});
+  expect_derivatives({"RMSNormalization", {}, {x, noise({3})}});
+  expect_derivatives({"LRN", {{"size", int64_t{3}}, {"alpha", 0.7}}, {x}});
+  for (int64_t p : {1, 2}) expect_derivatives({"LpNormalization", {{"axis", int64_t{1}}, {"p", p}}, {x}});
+  expect_derivatives({"MeanVarianceNormalization", {{"axes", Ints{0, -1}}}, {x}});
   expect_derivatives({"InstanceNormalization", {}, {x, scale, bias}});
 }
 

@@ -1,4 +1,4 @@
-// MaxPool, AveragePool and their global forms over one to three spatial axes.
+// MaxPool, AveragePool, LpPool and their global forms over one to three spatial axes.
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
@@ -6,9 +6,12 @@
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/avg_pool3d.h>
 #include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/convolution.h>
+#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/max_pool1d_with_indices.h>
 #include <ATen/ops/max_pool2d_with_indices.h>
 #include <ATen/ops/max_pool3d_with_indices.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros_like.h>
 #include <vitrail/error.h>
@@ -226,6 +229,52 @@ class GlobalAveragePool : public Operator {
   }
 };
 
+double parse_norm(const Attributes& attributes) {
+  const int64_t p = attributes.get_int("p", 2);
+  if (p < 1) throw ModelError("p is " + std::to_string(p) + "; expected a number from 1 up");
+  return static_cast<double>(p);
+}
+
+/// The p-norm of each window: |x|^p summed by a convolution with ones.
+class LpPool : public Operator {
+ public:
+  explicit LpPool(const OperatorSpec& spec)
+      : kernel_(parse_kernel(spec.attributes())), window_(spec.attributes()), p_(parse_norm(spec.attributes())) {}
+  std::string_view name() const override { return "LpPool"; }
+  std::string describe() const override { return describe_pool(kernel_, window_); }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    const Tensor& x = in[0];
+    const Ints sizes = spatial_sizes(x, "LpPool");
+    const size_t rank = sizes.size();
+    const WindowPlacement placement = window_.place(sizes, kernel_);
+    const Tensor powers =
+        at::constant_pad_nd(x.abs().pow(p_), aten_padding(placement.begin, placement.end + placement.overhang));
+    Ints ones = kernel_;
+    ones.insert(ones.begin(), {1, 1});
+    const Tensor sum = at::convolution(powers.flatten(0, 1).unsqueeze(1), at::ones(ones, x.options()), {},
+                                       window_.strides(rank), Ints(rank, 0), window_.dilations(rank),
+                                       /*transposed=*/false, Ints(rank, 0), /*groups=*/1);
+    return {sum.squeeze(1).unflatten(0, Ints{x.size(0), x.size(1)}).pow(1 / p_)};
+  }
+
+ private:
+  Ints kernel_;
+  Window window_;
+  double p_;
+};
+
+class GlobalLpPool : public Operator {
+ public:
+  explicit GlobalLpPool(const OperatorSpec& spec) : p_(parse_norm(spec.attributes())) {}
+  std::string_view name() const override { return "GlobalLpPool"; }
+  Tensors forward(const Tensors& in, const RunContext&) const override {
+    return {at::linalg_vector_norm(in[0], p_, spatial_axes(in[0], "GlobalLpPool"), /*keepdim=*/true)};
+  }
+
+ private:
+  double p_;
+};
+
 class GlobalMaxPool : public Operator {
  public:
   explicit GlobalMaxPool(const OperatorSpec&) {}
@@ -241,6 +290,8 @@ void register_pooling(OperatorRegistry& registry) {
   registry.add("MaxPool", make_operator<MaxPool>);
   registry.add("AveragePool", make_operator<AveragePool>);
   registry.add("GlobalAveragePool", make_operator<GlobalAveragePool>);
+  registry.add("LpPool", make_operator<LpPool>);
+  registry.add("GlobalLpPool", make_operator<GlobalLpPool>);
   registry.add("GlobalMaxPool", make_operator<GlobalMaxPool>);
 }
 

@@ -100,6 +100,19 @@ TEST(GlobalPools, ReduceEveryPosition) {
   EXPECT_THROW(pool("GlobalAveragePool", noise({2, 3}), {}), ModelError);
 }
 
+TEST(LpPool, TakesTheNormOfEachWindow) {
+  const Tensor x = float_tensor({3, -4, 5, 12}, {1, 1, 4});
+  const NamedAttributes two{{"kernel_shape", Ints{2}}, {"strides", Ints{2}}};
+  expect_values(pool("LpPool", x, two)[0], {5, 13}, {1, 1, 2});
+  NamedAttributes sum = two;
+  sum.push_back({"p", int64_t{1}});
+  expect_values(pool("LpPool", x, sum)[0], {7, 17}, {1, 1, 2});
+  // Padding adds nothing, and windows that hang over the end neither.
+  const NamedAttributes padded{{"kernel_shape", Ints{2}}, {"strides", Ints{2}}, {"pads", Ints{1, 1}}};
+  expect_values(pool("LpPool", x, padded)[0], {3, std::sqrt(41.0), 12}, {1, 1, 3});
+  expect_values(pool("GlobalLpPool", x, {})[0], {std::sqrt(194.0)}, {1, 1, 1});
+}
+
 TEST(Pooling, RefusesAKernelOfAnotherRank) {
   EXPECT_THROW(pool("MaxPool", noise({1, 1, 4, 4}), {{"kernel_shape", Ints{2}}}), ModelError);
   EXPECT_THROW(pool("AveragePool", noise({1, 1, 4}), {{"kernel_shape", Ints{5}}}), ModelError);
@@ -118,6 +131,8 @@ TEST(Pooling, HasTheRightDerivatives) {
   }
   expect_derivatives({"GlobalAveragePool", {}, {x}});
   expect_derivatives({"GlobalMaxPool", {}, {x}});
+  expect_derivatives({"GlobalLpPool", {}, {x}});
+  expect_derivatives({"LpPool", {{"kernel_shape", Ints{2, 3}}, {"p", int64_t{3}}}, {x}});
 }
 
 }  // namespace

@@ -12,6 +12,8 @@
 #include <ATen/ops/div.h>
 #include <ATen/ops/flip.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/log.h>
+#include <ATen/ops/logsumexp.h>
 #include <ATen/ops/mean.h>
 #include <ATen/ops/prod.h>
 #include <ATen/ops/sqrt.h>
@@ -71,9 +73,14 @@ Tensor mean(const Tensor& x, const Ints& axes) {
   return at::div(at::sum(x, axes, true), count, "trunc").to(x.scalar_type());
 }
 
+/// Integers are computed in float64 and become integers again.
+template <class Function>
+Tensor in_floating(const Tensor& x, const Function& function) {
+  return at::isFloatingType(x.scalar_type()) ? function(x) : function(x.to(at::kDouble)).to(x.scalar_type());
+}
+
 Tensor norm(const Tensor& x, const Ints& axes) {
-  return at::sqrt(at::sum((x * x).to(at::isFloatingType(x.scalar_type()) ? x.scalar_type() : at::kDouble), axes, true))
-      .to(x.scalar_type());
+  return in_floating(x, [&](const Tensor& wide) { return at::sqrt(at::sum(wide * wide, axes, true)); });
 }
 
 const Row kRows[] = {
@@ -82,7 +89,18 @@ const Row kRows[] = {
     {"ReduceMax", maximum},
     {"ReduceMin", minimum},
     {"ReduceProd", product},
+    {"ReduceL1", [](const Tensor& x, const Ints& axes) { return at::sum(x.abs(), axes, true).to(x.scalar_type()); }},
     {"ReduceL2", norm},
+    {"ReduceLogSum",
+     [](const Tensor& x, const Ints& axes) {
+       return in_floating(x, [&](const Tensor& wide) { return at::log(at::sum(wide, axes, true)); });
+     }},
+    {"ReduceLogSumExp",
+     [](const Tensor& x, const Ints& axes) {
+       return in_floating(x, [&](const Tensor& wide) { return at::logsumexp(wide, axes, true); });
+     }},
+    {"ReduceSumSquare",
+     [](const Tensor& x, const Ints& axes) { return at::sum(x * x, axes, true).to(x.scalar_type()); }},
 };
 
 class Reduction : public Operator {
@@ -119,8 +137,8 @@ class Reduction : public Operator {
   }
 
  private:
-  /// Reducing nothing still takes the absolute value for a norm.
-  Tensor noop(const Tensor& x) const { return name() == "ReduceL2" ? x.abs() : x; }
+  /// Each value by itself: the reduction over an axis of size one, which for a norm still takes the absolute value.
+  Tensor noop(const Tensor& x) const { return row_.reduce(x.unsqueeze(0), {0}).squeeze(0); }
 
   const Row& row_;
   IntsArgument axes_;
@@ -205,8 +223,8 @@ void register_reductions(OperatorRegistry& registry) {
     registry.add(row.name, [&row](const OperatorSpec& spec) { return std::make_unique<Reduction>(row, spec); });
   registry.add("ArgMax", [](const OperatorSpec& spec) { return std::make_unique<ArgExtreme>(true, spec); });
   registry.add("ArgMin", [](const OperatorSpec& spec) { return std::make_unique<ArgExtreme>(false, spec); });
-  registry.add("TopK", make_operator<TopK>);
-  registry.add("CumSum", make_operator<CumSum>);
+  registry.add("TopK", make_operator<TopK>, 2);
+  registry.add("CumSum", make_operator<CumSum>, 2);
 }
 
 }  // namespace vitrail

@@ -12,12 +12,20 @@ namespace {
 const int64_t on = 1, off = 0;
 const std::vector<std::string> kReductions = {"ReduceMean", "ReduceSum",  "ReduceMax",
                                               "ReduceMin",  "ReduceProd", "ReduceL2"};
+/// Those that change even a single number.
+const std::vector<std::string> kFunctions = {"ReduceL1", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"};
 
 Tensors apply(const std::string& op, Tensors inputs, NamedAttributes attributes = {}, size_t outputs = 1) {
   return OperatorCase{op, std::move(attributes), std::move(inputs), outputs}.run();
 }
 
 Tensor row(const std::vector<double>& values) { return float_tensor(values, {static_cast<int64_t>(values.size())}); }
+
+double log_sum_exp(const std::vector<double>& values) {
+  double sum = 0;
+  for (double value : values) sum += std::exp(value);
+  return std::log(sum);
+}
 
 struct Reduced {
   std::string op;
@@ -26,9 +34,16 @@ struct Reduced {
 };
 
 const std::vector<Reduced> kReduced = {
-    {"ReduceMean", {3, 4}, {3.5}, std::nan("")}, {"ReduceSum", {9, 12}, {21}, 0},
-    {"ReduceMax", {5, 6}, {6}, -INFINITY},       {"ReduceMin", {1, 2}, {1}, INFINITY},
-    {"ReduceProd", {15, 48}, {720}, 1},          {"ReduceL2", {std::sqrt(35.0), std::sqrt(56.0)}, {std::sqrt(91.0)}, 0},
+    {"ReduceMean", {3, 4}, {3.5}, std::nan("")},
+    {"ReduceSum", {9, 12}, {21}, 0},
+    {"ReduceMax", {5, 6}, {6}, -INFINITY},
+    {"ReduceMin", {1, 2}, {1}, INFINITY},
+    {"ReduceProd", {15, 48}, {720}, 1},
+    {"ReduceL2", {std::sqrt(35.0), std::sqrt(56.0)}, {std::sqrt(91.0)}, 0},
+    {"ReduceL1", {9, 12}, {21}, 0},
+    {"ReduceLogSum", {std::log(9), std::log(12)}, {std::log(21)}, -INFINITY},
+    {"ReduceLogSumExp", {log_sum_exp({1, 3, 5}), log_sum_exp({2, 4, 6})}, {log_sum_exp({1, 2, 3, 4, 5, 6})}, -INFINITY},
+    {"ReduceSumSquare", {35, 56}, {91}, 0},
 };
 
 TEST(Reduce, TakesAxesFromTheFrontOrTheEndOrAll) {
@@ -53,6 +68,16 @@ TEST(Reduce, EmptyAxesMeanAllUnlessTheyMeanNone) {
     expect_values(apply(op, {x, int_tensor({})}, {{"noop_with_empty_axes", on}})[0], {1, 2, 3, 4, 5, last}, {3, 2});
     expect_values(apply(op, {float_tensor({-6}, {})})[0], {last}, {});
   }
+}
+
+TEST(Reduce, OverNoAxesTakesTheFunctionOfEachNumber) {
+  const Tensor x = row({-2, 3});
+  const NamedAttributes none{{"noop_with_empty_axes", on}};
+  expect_values(apply("ReduceL1", {x, int_tensor({})}, none)[0], {2, 3}, {2});
+  expect_values(apply("ReduceSumSquare", {x, int_tensor({})}, none)[0], {4, 9}, {2});
+  expect_values(apply("ReduceLogSumExp", {x, int_tensor({})}, none)[0], {-2, 3}, {2});
+  expect_values(apply("ReduceLogSum", {x.abs(), int_tensor({})}, none)[0], {std::log(2), std::log(3)}, {2});
+  for (const std::string& op : kFunctions) EXPECT_EQ(apply(op, {x, int_tensor({})})[0].numel(), 1) << op;
 }
 
 TEST(Reduce, OfNothingIsTheNeutralElement) {
@@ -145,6 +170,10 @@ TEST(Reductions, HaveTheRightDerivatives) {
   for (const std::string& op : kReductions) {
     expect_derivatives({op, {}, {x}});
     expect_derivatives({op, {{"keepdims", off}}, {x, int_tensor({0, -1})}});
+  }
+  for (const std::string& op : kFunctions) {
+    expect_derivatives({op, {}, {x.abs() + 0.1}});
+    expect_derivatives({op, {{"keepdims", off}}, {x.abs() + 0.1, int_tensor({0, -1})}});
   }
   for (int64_t largest : {0, 1}) expect_derivatives({"TopK", {{"largest", largest}}, {x, int_tensor({2})}, 2});
   for (int64_t exclusive : {0, 1})

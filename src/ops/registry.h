@@ -36,7 +36,9 @@ class OperatorRegistry {
   /// Every operator of vitrail.
   static const OperatorRegistry& all();
 
-  void add(const std::string& op_type, OperatorFactory factory, const std::string& domain = "");
+  /// `required_inputs`: how many the schema asks for, in front of the optional ones; operators read these
+  /// without looking.
+  void add(const std::string& op_type, OperatorFactory factory, size_t required_inputs = 1);
 
   /// Makes the operator of a node. Throws ModelError (unknown operator, bad attribute) naming the node.
   std::unique_ptr<Operator> make(const OperatorSpec& spec) const;
@@ -44,7 +46,11 @@ class OperatorRegistry {
   std::vector<std::string> names() const;
 
  private:
-  std::map<std::pair<std::string, std::string>, OperatorFactory> factories_;
+  struct Entry {
+    OperatorFactory make;
+    size_t required_inputs;
+  };
+  std::map<std::string, Entry> entries_;
 };
 
 /// An operator class as a factory: `registry.add("Conv", make_operator<Conv>)`.
@@ -66,6 +72,8 @@ void register_attention(OperatorRegistry& registry);      // attention.cpp: Soft
 void register_resize(OperatorRegistry& registry);         // resize.cpp: Resize
 void register_shape(OperatorRegistry& registry);          // shape.cpp: Reshape, Flatten, Transpose, Expand, ...
 void register_indexing(OperatorRegistry& registry);       // indexing.cpp: Slice, Gather*, ScatterND, Split, Concat, ...
+void register_selection(OperatorRegistry& registry);      // selection.cpp: OneHot, NonZero, ScatterElements, Trilu, ...
+void register_sampling(OperatorRegistry& registry);       // sampling.cpp: GridSample, AffineGrid, RoiAlign, Col2Im
 void register_creation(OperatorRegistry& registry);       // creation.cpp: Constant, ConstantOfShape, Range, Cast, ...
 
 }  // namespace vitrail

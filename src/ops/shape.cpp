@@ -257,13 +257,13 @@ class SpaceToDepth : public Operator {
 }  // namespace
 
 void register_shape(OperatorRegistry& registry) {
-  registry.add("Reshape", make_operator<Reshape>);
+  registry.add("Reshape", make_operator<Reshape>, 2);
   registry.add("Flatten", make_operator<Flatten>);
   registry.add("Transpose", make_operator<Transpose>);
   registry.add("Squeeze", make_operator<Squeeze>);
-  registry.add("Unsqueeze", make_operator<Unsqueeze>);
-  registry.add("Expand", make_operator<Expand>);
-  registry.add("Tile", make_operator<Tile>);
+  registry.add("Unsqueeze", make_operator<Unsqueeze>, 2);
+  registry.add("Expand", make_operator<Expand>, 2);
+  registry.add("Tile", make_operator<Tile>, 2);
   registry.add("DepthToSpace", make_operator<DepthToSpace>);
   registry.add("SpaceToDepth", make_operator<SpaceToDepth>);
 }
