@@ -94,7 +94,9 @@ class Jpeg {
   }
 
  private:
+  /// Frees the decoder first: where it fails in the constructor, the destructor does not run.
   [[noreturn]] void refuse() {
+    jpeg_destroy_decompress(&info_);
     throw InputError(file_.name + " is a damaged or truncated JPEG: " + errors_.message +
                      ". Copy or download it again.");
   }

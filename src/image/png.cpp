@@ -22,7 +22,10 @@ class Png {
   explicit Png(const EncodedImage& file) : file_(file) {
     png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, on_error, [](png_structp, png_const_charp) {});
     info_ = png_ ? png_create_info_struct(png_) : nullptr;
-    if (!info_) throw MachineError("no memory for decoding " + file.name + ".");
+    if (!info_) {
+      png_destroy_read_struct(&png_, nullptr, nullptr);
+      throw MachineError("no memory for decoding " + file.name + ".");
+    }
     png_set_read_fn(png_, this, read);
     png_set_chunk_malloc_max(png_, kMaxChunkBytes);
     png_set_chunk_cache_max(png_, kMaxChunks);

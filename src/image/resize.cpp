@@ -1,8 +1,11 @@
 #include <ATen/ops/_upsample_bicubic2d_aa.h>
 #include <ATen/ops/_upsample_bilinear2d_aa.h>
-#include <ATen/ops/arange.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/upsample_bicubic2d.h>
 #include <ATen/ops/upsample_bilinear2d.h>
+
+#include <algorithm>
+#include <vector>
 
 #include "vitrail/error.h"
 #include "vitrail/image.h"
@@ -10,12 +13,14 @@
 namespace vitrail {
 namespace {
 
-/// Pillow takes the pixel under the centre of the new one.
+/// Pillow takes the pixel under the centre of the new one. It walks there step by step: where a centre lies on
+/// an edge, its rounding decides, and so does ours.
 Tensor nearest(const Tensor& pixels, int64_t axis, int64_t size) {
-  const double scale = static_cast<double>(pixels.size(axis)) / static_cast<double>(size);
-  const Tensor index =
-      at::arange(size, at::kDouble).add(0.5).mul(scale).floor().clamp_max(pixels.size(axis) - 1).to(at::kLong);
-  return pixels.index_select(axis, index);
+  const double step = static_cast<double>(pixels.size(axis)) / static_cast<double>(size);
+  std::vector<int64_t> index;
+  for (double centre = step / 2; static_cast<int64_t>(index.size()) < size; centre += step)
+    index.push_back(std::min(static_cast<int64_t>(centre), pixels.size(axis) - 1));
+  return pixels.index_select(axis, at::tensor(index, at::kLong));
 }
 
 }  // namespace

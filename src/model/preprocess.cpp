@@ -17,6 +17,8 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kMaxSide = 8192;
+/// A thin strip becomes very long where its short side is enlarged.
+constexpr int64_t kMaxScaledPixels = DecodeOptions().max_pixels;
 
 /// A closed set of words in the record.
 template <typename T>
@@ -136,6 +138,11 @@ Placed resize_short_side(const Image& image, const Preprocess& p) {
     return side == shorter ? p.resize_to : std::llround(static_cast<double>(p.resize_to * side) / shorter);
   };
   const int64_t height = scaled(image.height()), width = scaled(image.width());
+  if (width > kMaxScaledPixels / height)
+    throw InputError(image.path + " is " + std::to_string(image.width()) + "x" + std::to_string(image.height()) +
+                     " pixels: scaled to a short side of " + std::to_string(p.resize_to) + " it would have " +
+                     std::to_string(width) + "x" + std::to_string(height) +
+                     ". Cut it to usual proportions, or use resize rule \"whole\".");
   if (!p.centre_crop) {
     if (height == p.height && width == p.width)
       return {resize(image.pixels, height, width, p.filter, p.antialias),
@@ -223,6 +230,7 @@ Preprocess Preprocess::from_json(const std::string& text, const std::string& whe
   }
   p.centre_crop = record.word("crop", kCrops, p.resize == ResizeRule::short_side);
   p.scale = record.number("scale", 1.0);
+  if (p.scale == 0) throw record.refusal("scale", "a number other than 0");
   p.mean = record.numbers("mean", p.channels(), 0.0);
   p.std = record.numbers("std", p.channels(), 1.0);
   for (double deviation : p.std)
