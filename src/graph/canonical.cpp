@@ -2,6 +2,7 @@
 // under the name of their last value, so that every rule speaks about layers. Nothing here changes an
 // output. The nodes that a pattern swallowed disappear with remove_dead unless something else uses them.
 
+#include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 
@@ -33,12 +34,14 @@ class Pattern {
 
   bool used_once(const std::string& value) const { return uses_.at(value) == 1; }
 
-  /// The node of this type that computes a value, or null.
-  const NodeSpec* producer(const std::string& value, const char* op_type) const {
+  /// The node that computes a value, or null.
+  const NodeSpec* producer(const std::string& value) const {
     auto it = producer_.find(value);
-    if (it == producer_.end()) return nullptr;
-    const NodeSpec& spec = draft_.nodes[it->second].spec;
-    return spec.op_type == op_type ? &spec : nullptr;
+    return it == producer_.end() ? nullptr : &draft_.nodes[it->second].spec;
+  }
+  const NodeSpec* producer(const std::string& value, const char* op_type) const {
+    const NodeSpec* spec = producer(value);
+    return spec && spec->op_type == op_type ? spec : nullptr;
   }
 
   const Tensor* constant(const std::string& value) const { return draft_.constant(value); }
@@ -403,11 +406,56 @@ Replacement attention(const NodeSpec& node, const Pattern& pattern, Draft& draft
   return result;
 }
 
+/// Operators that only choose or move values: dequantising after them is dequantising before them.
+bool only_moves(const NodeSpec& node) {
+  static const std::set<std::string> kMoves = {"MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze"};
+  return kMoves.count(node.op_type) > 0 && node.outputs.size() == 1;
+}
+
+/// QuantizeLinear and DequantizeLinear on one scale, next to each other or with moves between them: the values stay
+/// floating, and the gradient passes through.
+Replacement quantize_dequantize(const NodeSpec& node, const Pattern& pattern, Draft& draft) {
+  if (node.op_type != "DequantizeLinear") return {};
+  std::vector<const NodeSpec*> moves;  // from the last to the first
+  const NodeSpec* before = pattern.producer(node.inputs[0]);
+  for (; before && only_moves(*before); before = pattern.producer(before->inputs[0])) moves.push_back(before);
+  if (!before || before->op_type != "QuantizeLinear") return {};
+  const auto same = [&](size_t i) {
+    const std::string a = i < node.inputs.size() ? node.inputs[i] : "",
+                      b = i < before->inputs.size() ? before->inputs[i] : "";
+    return a == b ||
+           (pattern.constant(a) && pattern.constant(b) && at::equal(*pattern.constant(a), *pattern.constant(b)));
+  };
+  const Tensor* scale = pattern.constant(node.inputs[1]);
+  const bool per_tensor = scale && scale->numel() == 1;  // else a move may change the axis of the scale
+  const bool same_axis = node.attributes.get_int("axis", 1) == before->attributes.get_int("axis", 1) &&
+                         node.attributes.get_int("block_size", 0) == before->attributes.get_int("block_size", 0);
+  if (!same(1) || !same(2) || !(per_tensor || (moves.empty() && same_axis)) || node.attributes.has("output_dtype"))
+    return {};
+
+  Replacement nodes = {ending(*before, "QuantizeDequantize", before->inputs)};
+  nodes[0].attributes = before->attributes;
+  for (auto move = moves.rbegin(); move != moves.rend(); ++move) {
+    nodes.push_back(**move);
+    nodes.back().inputs[0] = nodes[nodes.size() - 2].outputs[0];
+  }
+  // Every value under a new name but the last; those of the integers may have other users.
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    std::string& output = nodes[i].outputs[0];
+    const std::string name = i + 1 == nodes.size() ? node.outputs[0] : output + "/" + node.outputs[0];
+    draft.traced[name] = {draft.traced.at(node.outputs[0]).type, draft.traced.at(output).shape, true};
+    if (i + 1 < nodes.size()) nodes[i + 1].inputs[0] = name;
+    output = name;
+  }
+  return nodes;
+}
+
 struct Rule {
   const char* layer;
   Rewrite rewrite;
 };
-constexpr std::array<Rule, 6> kRules = {{{"Softmax over rows", flat_softmax},
+constexpr std::array<Rule, 7> kRules = {{{"QuantizeDequantize", quantize_dequantize},
+                                         {"Softmax over rows", flat_softmax},
                                          {"LayerNormalization", layer_norm},
                                          {"Gelu", gelu},
                                          {"Swish or HardSwish", silu},

@@ -263,5 +263,40 @@ TEST(Canonical, TrailingSoftmaxNamesLogitsAndProbabilities) {
   EXPECT_EQ(graph.resolve("probabilities"), "y");
 }
 
+/// x, quantised and dequantised with a maximum and a rearrangement between them.
+OnnxBuilder quantised(float second_scale) {
+  OnnxBuilder net;
+  net.input("x", {-1, 2, 4, 4})
+      .initializer("scale", scalar(0.05))
+      .initializer("scale2", scalar(second_scale))
+      .initializer("zero", at::full({}, 128, at::kByte))
+      .node("QuantizeLinear", {"x", "scale", "zero"}, {"q"})
+      .node("MaxPool", {"q"}, {"m"})
+      .attribute("kernel_shape", std::vector<int64_t>{2, 2})
+      .node("Flatten", {"m"}, {"f"})
+      .node("DequantizeLinear", {"f", "scale2", "zero"}, {"y"})
+      .output("y");
+  return net;
+}
+
+TEST(Canonical, QuantisationOnOneScaleStaysFloatingAndPassesTheGradient) {
+  const std::filesystem::path path = quantised(0.05f).save();
+  LoadOptions literal;
+  literal.canonical = false;
+  const Graph graph = Graph::load(path), spelled = Graph::load(path, literal);
+  const Tensor x = at::randn({3, 2, 4, 4}).requires_grad_();
+  const Tensor y = graph.run({{"x", x}}, {"y"})[0];
+  EXPECT_TRUE(at::allclose(y, spelled.run({{"x", x.detach()}}, {"y"})[0], 0, 1e-6));
+  EXPECT_TRUE(graph.non_differentiable("x", "y").empty());
+  EXPECT_FALSE(spelled.non_differentiable("x", "y").empty());
+  // Each of the 2 x 9 maxima hands its gradient to one place.
+  EXPECT_FLOAT_EQ(gradient({y.sum()}, {x})[0].sum().item<float>(), 3 * 2 * 9);
+}
+
+TEST(Canonical, QuantisationOnTwoScalesIsLeftAlone) {
+  const Graph graph = Graph::load(quantised(0.1f).save());
+  EXPECT_FALSE(graph.non_differentiable("x", "y").empty());
+}
+
 }  // namespace
 }  // namespace vitrail

@@ -171,6 +171,76 @@ void roi_align(NodeSpec& node, Lift&) {
   node.attributes.set("coordinate_transformation_mode", std::string("output_half_pixel"));
 }
 
+// Quantised operators are the floating ones between a DequantizeLinear and a QuantizeLinear, those with integer
+// outputs the floating ones in float64, which is exact.
+
+/// The integers of an input less its zero point, in float64; a zero point of several values lies along `axis`.
+std::string centred(NodeSpec& node, Lift& lift, size_t value, size_t zero_point, int64_t axis) {
+  Attributes to_double;
+  to_double.set("to", int64_t{11});
+  const std::string what = "input" + std::to_string(value);
+  std::string numbers = lift.insert(node, "Cast", {input(node, value)}, what, to_double);
+  if (zero_point >= node.inputs.size() || node.inputs[zero_point].empty()) return numbers;
+  std::string zero = lift.insert(node, "Cast", {node.inputs[zero_point]}, what + "/zero_point", to_double);
+  const std::string one = lift.constant(node, what + "/one", at::scalar_tensor(1.0, at::kDouble));
+  // (q - zero) * 1, which DequantizeLinear spreads along its axis.
+  Attributes along;
+  along.set("axis", axis);
+  return lift.insert(node, "DequantizeLinear", {numbers, one, zero}, what + "/centred", along);
+}
+
+/// The node becomes `op_type` of these inputs, and its output int32.
+void integer_operator(NodeSpec& node, Lift& lift, const std::string& op_type, Strings inputs) {
+  const std::string exact = lift.insert(node, op_type, std::move(inputs), "exact", node.attributes);
+  node.op_type = "Cast";
+  node.inputs = {exact};
+  node.attributes = {};
+  node.attributes.set("to", int64_t{6});
+}
+
+void conv_integer(NodeSpec& node, Lift& lift) {
+  const std::string x = centred(node, lift, 0, 2, 1), w = centred(node, lift, 1, 3, 0);
+  integer_operator(node, lift, "Conv", {x, w});
+}
+
+void mat_mul_integer(NodeSpec& node, Lift& lift) {
+  const std::string a = centred(node, lift, 0, 2, -2), b = centred(node, lift, 1, 3, -1);
+  integer_operator(node, lift, "MatMul", {a, b});
+}
+
+/// The inputs value, scale and zero point from `first` on as floating numbers.
+std::string dequantised(NodeSpec& node, Lift& lift, size_t first, int64_t axis) {
+  Attributes along;
+  along.set("axis", axis);
+  const Strings inputs = {input(node, first), input(node, first + 1), input(node, first + 2)};
+  return lift.insert(node, "DequantizeLinear", inputs, "input" + std::to_string(first), along);
+}
+
+/// The node becomes the quantisation of `op_type` of these inputs.
+void quantised_operator(NodeSpec& node, Lift& lift, const std::string& op_type, Strings inputs) {
+  const std::string exact = lift.insert(node, op_type, std::move(inputs), "exact", node.attributes);
+  node.op_type = "QuantizeLinear";
+  node.inputs = {exact, input(node, 6), input(node, 7)};
+  node.attributes = {};
+}
+
+/// The bias is on the scale of the products.
+void q_linear_conv(NodeSpec& node, Lift& lift) {
+  Strings inputs = {dequantised(node, lift, 0, 1), dequantised(node, lift, 3, 0)};
+  if (node.inputs.size() > 8 && !node.inputs[8].empty()) {
+    const std::string scale = lift.insert(node, "Mul", {node.inputs[1], node.inputs[4]}, "bias_scale");
+    Attributes along;
+    along.set("axis", int64_t{0});
+    inputs.push_back(lift.insert(node, "DequantizeLinear", {node.inputs[8], scale}, "bias", along));
+  }
+  quantised_operator(node, lift, "Conv", std::move(inputs));
+}
+
+void q_linear_mat_mul(NodeSpec& node, Lift& lift) {
+  const std::string a = dequantised(node, lift, 0, -2), b = dequantised(node, lift, 3, -1);
+  quantised_operator(node, lift, "MatMul", {a, b});
+}
+
 /// It did nothing outside training.
 void dropout(NodeSpec& node, Lift&) { node.attributes.erase("ratio"); }
 
@@ -196,6 +266,10 @@ const Adapter kAdapters[] = {
     {"Hardmax", 13, softmax},
     {"Scatter", newest_opset + 1, scatter},
     {"GridSample", 20, grid_sample},
+    {"ConvInteger", newest_opset + 1, conv_integer},
+    {"MatMulInteger", newest_opset + 1, mat_mul_integer},
+    {"QLinearConv", newest_opset + 1, q_linear_conv},
+    {"QLinearMatMul", newest_opset + 1, q_linear_mat_mul},
     {"RoiAlign", 16, roi_align},
     {"Squeeze", 13, axes_to_input},
     {"Unsqueeze", 13, axes_to_input},

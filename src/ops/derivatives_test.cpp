@@ -11,7 +11,8 @@
 namespace vitrail {
 namespace {
 
-/// Those whose derivative is zero almost everywhere or that only make, compare, count or place things.
+/// Those whose derivative is zero almost everywhere or that only make, compare, count or place things; and
+/// QuantizeDequantize, whose gradient is not that of its values.
 const std::set<std::string> kWithoutDerivative = {"And",
                                                   "BitShift",
                                                   "BitwiseAnd",
@@ -27,6 +28,10 @@ const std::set<std::string> kWithoutDerivative = {"And",
                                                   "ArgMax",
                                                   "ArgMin",
                                                   "Ceil",
+                                                  "DequantizeLinear",
+                                                  "DynamicQuantizeLinear",
+                                                  "QuantizeDequantize",
+                                                  "QuantizeLinear",
                                                   "ConstantOfShape",
                                                   "Equal",
                                                   "Floor",

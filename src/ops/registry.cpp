@@ -19,10 +19,10 @@ void check_inputs(const OperatorSpec& spec, size_t required) {
 const OperatorRegistry& OperatorRegistry::all() {
   static const OperatorRegistry registry = [] {
     OperatorRegistry all;
-    for (auto family :
-         {register_elementwise, register_activations, register_logic, register_reductions, register_convolution,
-          register_pooling, register_linear, register_normalization, register_attention, register_resize,
-          register_shape, register_indexing, register_selection, register_sampling, register_creation})
+    for (auto family : {register_elementwise, register_activations, register_logic, register_reductions,
+                        register_convolution, register_pooling, register_linear, register_normalization,
+                        register_attention, register_resize, register_shape, register_indexing, register_selection,
+                        register_sampling, register_quantization, register_creation})
       family(all);
     return all;
   }();

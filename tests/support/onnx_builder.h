@@ -57,7 +57,7 @@ class OnnxBuilder {
     value->mutable_type()->mutable_tensor_type()->set_elem_type(onnx::TensorProto::FLOAT);
     return *this;
   }
-  /// float32, int64 or bool tensors.
+  /// float32, int64, uint8 or bool tensors.
   OnnxBuilder& initializer(const std::string& name, const Tensor& tensor) {
     fill(model_.mutable_graph()->add_initializer(), name, tensor);
     return *this;
@@ -138,6 +138,7 @@ class OnnxBuilder {
     const Tensor values = tensor.contiguous();
     proto->set_data_type(values.scalar_type() == at::kLong   ? onnx::TensorProto::INT64
                          : values.scalar_type() == at::kBool ? onnx::TensorProto::BOOL
+                         : values.scalar_type() == at::kByte ? onnx::TensorProto::UINT8
                                                              : onnx::TensorProto::FLOAT);
     proto->set_raw_data(values.data_ptr(), values.nbytes());
   }
