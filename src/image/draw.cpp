@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <vector>
 
 namespace vitrail {
 namespace {
@@ -21,23 +20,29 @@ std::string find_font() {
   return {};
 }
 
-/// Code points; broken sequences become question marks.
-std::vector<uint32_t> decode_utf8(const std::string& text) {
-  std::vector<uint32_t> points;
-  for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const int extra = lead < 0x80 ? 0 : lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0xC0 ? 1 : -1;
-    if (extra < 0 || i + extra >= text.size() + (extra == 0)) {
-      points.push_back('?');
-      ++i;
-      continue;
-    }
-    uint32_t point = extra == 0 ? lead : lead & (0x3F >> extra);
-    for (int k = 1; k <= extra; ++k) point = point << 6 | (static_cast<unsigned char>(text[i + k]) & 0x3F);
-    points.push_back(point);
-    i += extra + 1;
+/// The code point at `at`, which moves behind it; a byte that begins none becomes a question mark.
+uint32_t next_point(const std::string& utf8, size_t& at) {
+  const auto lead = static_cast<unsigned char>(utf8[at++]);
+  if (lead < 0x80) return lead;
+  const size_t extra = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0xC0 ? 1 : 0;
+  if (extra == 0 || extra > utf8.size() - at) return '?';
+  uint32_t point = lead & (0x3F >> extra);
+  for (size_t i = at; i < at + extra; ++i) {
+    const auto byte = static_cast<unsigned char>(utf8[i]);
+    if ((byte & 0xC0) != 0x80) return '?';
+    point = point << 6 | (byte & 0x3F);
   }
-  return points;
+  at += extra;
+  return point;
+}
+
+/// Draws by the outlines only: an embedded bitmap has other bytes than the grey levels that `write` blends.
+bool load_glyph(FT_Face face, uint32_t point, FT_Int32 flags) {
+  return FT_Load_Char(face, point, flags | FT_LOAD_NO_BITMAP) == 0;
+}
+
+int64_t advance(FT_Face face, uint32_t point) {
+  return load_glyph(face, point, FT_LOAD_DEFAULT) ? face->glyph->advance.x >> 6 : 0;
 }
 
 }  // namespace
@@ -67,7 +72,10 @@ Font::Font(int pixels) : pixels_(pixels) {
   library_ = library;
   FT_Face face = nullptr;
   if (FT_New_Face(library, path.c_str(), 0, &face) != 0) return;
-  FT_Set_Pixel_Sizes(face, 0, pixels);
+  if (FT_Set_Pixel_Sizes(face, 0, pixels) != 0 || !FT_IS_SCALABLE(face)) {
+    FT_Done_Face(face);
+    return;
+  }
   face_ = face;
 }
 
@@ -78,10 +86,8 @@ Font::~Font() {
 
 int64_t Font::width(const std::string& utf8) const {
   if (!face_) return 0;
-  auto* face = static_cast<FT_Face>(face_);
   int64_t width = 0;
-  for (uint32_t point : decode_utf8(utf8))
-    if (FT_Load_Char(face, point, FT_LOAD_DEFAULT) == 0) width += face->glyph->advance.x >> 6;
+  for (size_t at = 0; at < utf8.size();) width += advance(static_cast<FT_Face>(face_), next_point(utf8, at));
   return width;
 }
 
@@ -90,8 +96,8 @@ void Font::write(const Tensor& canvas, int64_t x, int64_t y, const std::string& 
   auto* face = static_cast<FT_Face>(face_);
   auto* pixels = canvas.data_ptr<uint8_t>();
   const int64_t rows = canvas.size(0), columns = canvas.size(1);
-  for (uint32_t point : decode_utf8(utf8)) {
-    if (FT_Load_Char(face, point, FT_LOAD_RENDER) != 0) continue;
+  for (size_t at = 0; at < utf8.size();) {
+    if (!load_glyph(face, next_point(utf8, at), FT_LOAD_RENDER)) continue;
     const FT_Bitmap& glyph = face->glyph->bitmap;
     for (int64_t row = 0; row < glyph.rows; ++row) {
       for (int64_t column = 0; column < glyph.width; ++column) {
@@ -108,14 +114,16 @@ void Font::write(const Tensor& canvas, int64_t x, int64_t y, const std::string& 
 }
 
 std::string Font::shorten(const std::string& utf8, int64_t limit) const {
-  if (width(utf8) <= limit) return utf8;
-  std::string text = utf8;
-  while (!text.empty() && width(text + "…") > limit) {
-    // Whole characters: continuation bytes go with their lead byte.
-    while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xC0) == 0x80) text.pop_back();
-    if (!text.empty()) text.pop_back();
+  if (!face_) return utf8;
+  const int64_t room = limit - width("…");
+  int64_t used = 0;
+  size_t kept = 0;  // bytes of the longest beginning that leaves room for the ellipsis
+  for (size_t at = 0; at < utf8.size();) {
+    used += advance(static_cast<FT_Face>(face_), next_point(utf8, at));
+    if (used <= room) kept = at;
+    if (used > limit) return utf8.substr(0, kept) + "…";
   }
-  return text + "…";
+  return utf8;
 }
 
 }  // namespace vitrail

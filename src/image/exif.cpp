@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <optional>
+#include <string_view>
 
 #include "image/codecs.h"
 
@@ -20,8 +21,8 @@ class Bytes {
     }
     return value;
   }
-  bool text(size_t at, const char* expected, size_t count) const {
-    return has(at, count) && std::memcmp(data_.data() + at, expected, count) == 0;
+  bool text(size_t at, std::string_view expected) const {
+    return has(at, expected.size()) && std::memcmp(data_.data() + at, expected.data(), expected.size()) == 0;
   }
 
  private:
@@ -29,12 +30,16 @@ class Bytes {
   bool little_;
 };
 
-/// The TIFF structure: byte order, offset of the first directory, entries of twelve bytes.
+constexpr std::string_view kExifName("Exif\0\0", 6);
+
+/// The TIFF structure: byte order, offset of the first directory, entries of twelve bytes. JPEG puts a name before it,
+/// and so do some writers of PNG and WebP.
 int orientation_of_tiff(std::span<const std::byte> tiff) {
   constexpr uint32_t kOrientationTag = 0x0112;
-  Bytes head(tiff);
-  const bool little = head.text(0, "II", 2);
-  if (!head.has(0, 8) || (!little && !head.text(0, "MM", 2))) return 1;
+  if (Bytes(tiff).text(0, kExifName)) tiff = tiff.subspan(kExifName.size());
+  const Bytes head(tiff);
+  const bool little = head.text(0, "II");
+  if (!head.has(0, 8) || (!little && !head.text(0, "MM"))) return 1;
   const Bytes bytes(tiff, little);
   const size_t directory = bytes.number(4, 4);
   if (!bytes.has(directory, 2)) return 1;
@@ -54,8 +59,12 @@ std::optional<std::span<const std::byte>> exif_of_jpeg(std::span<const std::byte
   const Bytes bytes(data);
   for (size_t at = 2; bytes.has(at, 4) && bytes.number(at, 1) == 0xFF;) {
     const uint32_t marker = bytes.number(at + 1, 1), length = bytes.number(at + 2, 2);
+    if (marker == 0xFF) {  // padding before a marker
+      ++at;
+      continue;
+    }
     if (marker == 0xDA || length < 2 || !bytes.has(at + 2, length)) break;
-    if (marker == 0xE1 && length >= 8 && bytes.text(at + 4, "Exif\0\0", 6)) return data.subspan(at + 10, length - 8);
+    if (marker == 0xE1 && bytes.text(at + 4, kExifName)) return data.subspan(at + 4, length - 2);
     at += 2 + length;
   }
   return std::nullopt;
@@ -66,7 +75,7 @@ std::optional<std::span<const std::byte>> exif_of_png(std::span<const std::byte>
   for (size_t at = 8; bytes.has(at, 8);) {
     const size_t length = bytes.number(at, 4);
     if (!bytes.has(at + 8, length)) break;
-    if (bytes.text(at + 4, "eXIf", 4)) return data.subspan(at + 8, length);
+    if (bytes.text(at + 4, "eXIf")) return data.subspan(at + 8, length);
     at += 12 + length;
   }
   return std::nullopt;
@@ -77,7 +86,7 @@ std::optional<std::span<const std::byte>> exif_of_webp(std::span<const std::byte
   for (size_t at = 12; bytes.has(at, 8);) {
     const size_t length = bytes.number(at + 4, 4);
     if (!bytes.has(at + 8, length)) break;
-    if (bytes.text(at, "EXIF", 4)) return data.subspan(at + 8, length);
+    if (bytes.text(at, "EXIF")) return data.subspan(at + 8, length);
     at += 8 + length + length % 2;
   }
   return std::nullopt;
@@ -88,9 +97,9 @@ std::optional<std::span<const std::byte>> exif_of_webp(std::span<const std::byte
 int exif_orientation(std::span<const std::byte> bytes) {
   const Bytes head(bytes);
   std::optional<std::span<const std::byte>> exif;
-  if (head.text(0, "\xFF\xD8", 2)) exif = exif_of_jpeg(bytes);
-  if (head.text(0, "\x89PNG", 4)) exif = exif_of_png(bytes);
-  if (head.text(0, "RIFF", 4)) exif = exif_of_webp(bytes);
+  if (head.text(0, "\xFF\xD8")) exif = exif_of_jpeg(bytes);
+  if (head.text(0, "\x89PNG")) exif = exif_of_png(bytes);
+  if (head.text(0, "RIFF")) exif = exif_of_webp(bytes);
   return exif ? orientation_of_tiff(*exif) : 1;
 }
 

@@ -1,7 +1,6 @@
 // JPEG by libjpeg-turbo, with a memory cap, a scan limit for progressive files, and warnings taken seriously:
 // libjpeg fills what a truncated file lacks with grey, which would be explained as if it were the photo.
 
-#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 
 #include <cstdio>
@@ -35,9 +34,22 @@ void on_error(j_common_ptr info) {
   std::longjmp(errors->jump, 1);
 }
 
+/// Warnings under which every pixel is there: a header of a later version, padding before the end marker.
+bool harmless(const jpeg_error_mgr& errors) {
+  switch (errors.msg_code) {
+    case JWRN_JFIF_MAJOR:
+    case JWRN_ADOBE_XFORM:
+      return true;
+    case JWRN_EXTRANEOUS_DATA:
+      return errors.msg_parm.i[1] == JPEG_EOI;
+    default:
+      return false;
+  }
+}
+
 void on_message(j_common_ptr info, int level) {
   // Level -1 is a warning: corrupt or missing data.
-  if (level >= 0) return;
+  if (level >= 0 || harmless(*info->err)) return;
   auto* errors = reinterpret_cast<Errors*>(info->err);
   ++errors->manager.num_warnings;
   errors->manager.format_message(info, errors->message);
@@ -109,11 +121,16 @@ class Jpeg {
 
 /// Adobe files store CMYK inverted, and libjpeg hands them on so: 255 is no ink. As Pillow converts them.
 Tensor cmyk_to_rgb(const Tensor& cmyk) {
-  const Tensor wide = cmyk.to(at::kInt);
-  const Tensor product = wide.narrow(2, 0, 3) * wide.narrow(2, 3, 1);
-  // Rounded division by 255.
-  const Tensor rounded = product + 128;
-  return ((rounded.floor_divide(256)) + rounded).floor_divide(256).to(at::kByte);
+  Tensor rgb = at::empty({cmyk.size(0), cmyk.size(1), 3}, at::kByte);
+  const auto* inks = cmyk.const_data_ptr<uint8_t>();
+  auto* out = rgb.data_ptr<uint8_t>();
+  for (const auto* end = inks + cmyk.numel(); inks != end; inks += 4) {
+    for (int c = 0; c < 3; ++c) {
+      const int product = inks[c] * inks[3] + 128;
+      *out++ = static_cast<uint8_t>((product + (product >> 8)) >> 8);  // rounded division by 255
+    }
+  }
+  return rgb;
 }
 
 }  // namespace

@@ -7,8 +7,12 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 
 #include "image/colormap.h"
@@ -50,9 +54,11 @@ class OverlayTest : public ::testing::Test {
   }
 
   /// The photo's part of the overlay.
-  static Tensor draw(const Tensor& map, bool is_signed, Rectangle placed = {0, 0, 100, 100}) {
+  static Tensor draw(const Tensor& map, bool is_signed, Rectangle placed = {0, 0, 100, 100},
+                     double opacity = OverlayOptions().opacity) {
     OverlayOptions options;
     options.long_side = side;
+    options.opacity = opacity;
     const Tensor picture = render_overlay(grey_photo(), placed, map, is_signed, "title", "caption", "logit", options);
     EXPECT_EQ(picture.scalar_type(), at::kByte);
     return picture.narrow(0, margin, side).narrow(1, margin, side).to(at::kFloat);
@@ -86,6 +92,27 @@ TEST_F(OverlayTest, SignedMapsAreRedAboveBlueBelowAndThePhotoAtZero) {
   EXPECT_LT((zero.max() - zero.min()).item<double>(), 12);
   // The scale is symmetric: 1 of 2 is weaker than -2 of 2.
   EXPECT_GT((below - 128).abs().max().item<double>(), (above - 128).abs().max().item<double>());
+}
+
+TEST_F(OverlayTest, ZeroIsTheMiddleOfASignedScaleWhicheverEndIsStronger) {
+  for (const Tensor& row : {at::tensor({-2.0f, 0.0f, 1.0f}), at::tensor({-1.0f, 0.0f, 2.0f})}) {
+    const Tensor zero = at_share(draw(row.expand({3, 3}), true), 0.5, 0.5);
+    EXPECT_LT((zero - 128).abs().max().item<double>(), 12) << row;
+  }
+}
+
+TEST_F(OverlayTest, TheStrongestValuesHaveTheLastColours) {
+  const Tensor ends = at::tensor({0.0f, 1.0f});
+  // Five columns, so that the middle of each end column lies beyond the reach of the interpolation.
+  const Rectangle whole = {0, 0, 100, 100};
+  const Tensor unsigned_map = at::tensor({0.0f, 0.0f, 1.0f, 3.0f, 3.0f}).expand({5, 5});
+  EXPECT_TRUE(
+      at_share(draw(unsigned_map, false, whole, 1), 0.99, 0.5).equal(colours(ends, ColourScale::sequential)[1]));
+  EXPECT_EQ((at_share(draw(unsigned_map, false, whole, 1), 0.01, 0.5) - 128).abs().max().item<double>(), 0);
+  const Tensor signed_map = at::tensor({-3.0f, -3.0f, 0.0f, 3.0f, 3.0f}).expand({5, 5});
+  for (int end : {0, 1})
+    EXPECT_TRUE(at_share(draw(signed_map, true, whole, 1), end ? 0.99 : 0.01, 0.5)
+                    .equal(colours(ends, ColourScale::diverging)[end]));
 }
 
 TEST_F(OverlayTest, AConstantMapIsThePhotoItself) {
@@ -128,6 +155,40 @@ TEST(Font, ShortensToWhatFits) {
   EXPECT_LE(font.width(shorter), font.width(text) / 2);
   EXPECT_TRUE(shorter.ends_with("\u2026")) << shorter;
   EXPECT_GT(shorter.size(), 5u);
+}
+
+TEST(Font, ShortensTheLongestTextInOnePass) {
+  const Font font(13);
+  const std::string shorter = font.shorten(std::string(1'000'000, 'a'), 600);
+  EXPECT_LE(font.width(shorter), 600);
+  EXPECT_GT(font.width(shorter), 580);
+  EXPECT_EQ(font.shorten("long", 1), "\u2026");
+}
+
+// Names of files may be in any encoding.
+TEST(Font, ReadsWhatIsNoUtf8AsQuestionMarks) {
+  const Font font(13);
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {"K\xE4tzchen", "K?tzchen"},  // Latin-1
+      {"\xC3(", "?("},
+      {"a\x80z", "a?z"},
+      {"end\xE2\x80", "end??"},
+  };
+  for (const auto& [broken, read] : rows) EXPECT_EQ(font.width(broken), font.width(read)) << read;
+  EXPECT_NE(font.width("K\u00e4t"), font.width("K??t"));
+}
+
+// A bitmap font has one bit a pixel, where drawing expects a byte.
+TEST(Font, OfBitmapsIsNotUsed) {
+  const auto path = std::filesystem::temp_directory_path() / ("vitrail_" + std::to_string(getpid()) + ".bdf");
+  std::ofstream(path)
+      << "STARTFONT 2.1\nFONT f\nSIZE 13 72 72\nFONTBOUNDINGBOX 9 13 0 0\nSTARTPROPERTIES 3\n"
+         "FONT_ASCENT 13\nFONT_DESCENT 0\nPIXEL_SIZE 13\nENDPROPERTIES\nCHARS 1\nSTARTCHAR A\nENCODING 65\n"
+         "SWIDTH 500 0\nDWIDTH 9 0\nBBX 9 2 0 0\nBITMAP\nFF80\nFF80\nENDCHAR\nENDFONT\n";
+  setenv("VITRAIL_FONT", path.c_str(), 1);
+  EXPECT_FALSE(Font(13).available());
+  unsetenv("VITRAIL_FONT");
+  std::filesystem::remove(path);
 }
 
 }  // namespace

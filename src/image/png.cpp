@@ -29,6 +29,8 @@ class Png {
     png_set_read_fn(png_, this, read);
     png_set_chunk_malloc_max(png_, kMaxChunkBytes);
     png_set_chunk_cache_max(png_, kMaxChunks);
+    // Texts and colour profiles are not used; unpacked, a thousand of them fill the memory of any machine.
+    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
     // The pixel limit is checked by us, with a better message than libpng's.
     png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   }
@@ -96,8 +98,8 @@ Tensor decode_png(const EncodedImage& file) {
 }
 
 std::vector<std::byte> encode_png(const Tensor& pixels) {
-  if (pixels.scalar_type() != at::kByte || pixels.dim() != 3 || pixels.size(2) != 3)
-    throw UsageError("encode_png takes uint8 [H,W,3].");
+  if (pixels.scalar_type() != at::kByte || pixels.dim() != 3 || pixels.size(2) != 3 || pixels.numel() == 0)
+    throw UsageError("encode_png takes uint8 [H,W,3] of at least one pixel.");
   const Tensor rows = pixels.contiguous().cpu();
   png_image image{};
   image.version = PNG_IMAGE_VERSION;

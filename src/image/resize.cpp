@@ -26,8 +26,8 @@ Tensor nearest(const Tensor& pixels, int64_t axis, int64_t size) {
 }  // namespace
 
 Tensor resize(const Tensor& pixels, int64_t height, int64_t width, ResizeFilter filter, bool antialias) {
-  if (pixels.dim() != 3 || pixels.scalar_type() != at::kByte || height <= 0 || width <= 0)
-    throw UsageError("resize takes uint8 [H,W,C] and a positive size.");
+  if (pixels.scalar_type() != at::kByte || pixels.dim() != 3 || pixels.numel() == 0 || height <= 0 || width <= 0)
+    throw UsageError("resize takes uint8 [H,W,C] of at least one pixel, and a positive size.");
   if (pixels.size(0) == height && pixels.size(1) == width) return pixels;
   if (filter == ResizeFilter::nearest) return nearest(nearest(pixels, 0, height), 1, width).contiguous();
   const std::vector<int64_t> size = {height, width};

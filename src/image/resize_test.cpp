@@ -1,5 +1,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
 
 #include <array>
 
@@ -48,6 +49,17 @@ TEST(Resize, WithoutAntialiasingReadsOnlyTheNeighbours) {
   EXPECT_GT(smooth.min().item<int64_t>(), 30);
 }
 
+// A step from 0 to 200, twice as wide: new pixels lie a quarter and three quarters between two old ones.
+TEST(Resize, WithoutAntialiasingWeighsByTheFormula) {
+  const Tensor step = at::tensor({0, 0, 200, 200}, at::kByte).reshape({1, 4, 1});
+  const Tensor linear = at::tensor({0, 0, 0, 50, 150, 200, 200, 200}, at::kByte);
+  EXPECT_TRUE(resize(step, 1, 8, ResizeFilter::bilinear, false).flatten().equal(linear));
+  // Keys' kernel with a = -0.75: W(3/4) = 67/256 and W(7/4) = -9/256; the overshoot beyond 0 and 255 is cut.
+  const Tensor cubic = at::tensor({0, 0, 0, 45, 155, 221, 207, 200}, at::kByte);
+  EXPECT_TRUE(resize(step, 1, 8, ResizeFilter::bicubic, false).flatten().equal(cubic))
+      << resize(step, 1, 8, ResizeFilter::bicubic, false).flatten();
+}
+
 TEST(Resize, KeepsFlatColoursAndTheSameSize) {
   const Tensor flat = at::full({9, 7, 3}, 131, at::kByte);
   for (ResizeFilter filter : {ResizeFilter::nearest, ResizeFilter::bilinear, ResizeFilter::bicubic})
@@ -61,6 +73,8 @@ TEST(Resize, RefusesWhatIsNoImageOrNoSize) {
   EXPECT_THROW(resize(at::full({4, 4}, 0, at::kByte), 2, 2, ResizeFilter::bilinear), UsageError);
   EXPECT_THROW(resize(at::full({4, 4, 3}, 0, at::kFloat), 2, 2, ResizeFilter::bilinear), UsageError);
   EXPECT_THROW(resize(at::full({4, 4, 3}, 0, at::kByte), 0, 2, ResizeFilter::bilinear), UsageError);
+  EXPECT_THROW(resize(at::full({0, 4, 3}, 0, at::kByte), 2, 2, ResizeFilter::nearest), UsageError);
+  EXPECT_THROW(resize(Tensor(), 2, 2, ResizeFilter::bicubic), UsageError);
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kMaxSide = 8192;
+constexpr int kMaxNesting = 64;
 /// A thin strip becomes very long where its short side is enlarged.
 constexpr int64_t kMaxScaledPixels = DecodeOptions().max_pixels;
 
@@ -40,16 +41,32 @@ std::string word_for(const Words<T>& words, T value) {
   return {};
 }
 
+/// Deep nesting would overflow the stack where a value is written out for a message.
+json parse(const std::string& text, const std::string& where) {
+  auto check_depth = [&](int depth, json::parse_event_t, const json&) {
+    if (depth > kMaxNesting)
+      throw UsageError(where + ": the preprocessing record is nested more than " + std::to_string(kMaxNesting) +
+                       " levels deep.");
+    return true;
+  };
+  json value = json::parse(text, check_depth, /*allow_exceptions=*/false);
+  if (value.is_discarded()) throw UsageError(where + ": the preprocessing record is not valid JSON.");
+  return value;
+}
+
 /// Reads keys of one object, naming the file and the key in every refusal.
 class Record {
  public:
-  Record(const json& object, std::string where) : object_(object), where_(std::move(where)) {
-    if (!object.is_object()) throw UsageError(where_ + ": the preprocessing record is not a JSON object.");
+  Record(const json& object, std::string where, std::string name)
+      : object_(object), where_(std::move(where)), name_(std::move(name)) {
+    if (!object.is_object()) throw UsageError(where_ + ": " + name_ + " is not a JSON object.");
   }
 
   UsageError refusal(const std::string& key, const std::string& expected) const {
-    return UsageError(where_ + ": preprocess." + key + " is " +
-                      (object_.contains(key) ? object_[key].dump() : "missing") + "; expected " + expected + ".");
+    constexpr size_t kMostShown = 80;
+    std::string found = object_.contains(key) ? object_[key].dump(-1, ' ', /*ensure_ascii=*/true) : "missing";
+    if (found.size() > kMostShown) found = found.substr(0, kMostShown) + "...";
+    return UsageError(where_ + ": " + name_ + "." + key + " is " + found + "; expected " + expected + ".");
   }
 
   bool has(const std::string& key) const { return object_.contains(key); }
@@ -98,7 +115,7 @@ class Record {
 
  private:
   const json& object_;
-  std::string where_;
+  std::string where_, name_;
 };
 
 /// Pillow's greyscale: ITU-R 601 in 16-bit fixed point.
@@ -120,9 +137,16 @@ Tensor in_colour(const Tensor& rgb, Colour colour) {
   return rgb;
 }
 
-/// [C,1,1] from one number a channel.
-Tensor per_channel(const std::vector<double>& values) {
-  return at::tensor(values, at::kDouble).reshape({static_cast<int64_t>(values.size()), 1, 1});
+/// (pixels * scale - mean) / std of pixels [C,...,...].
+Tensor normalise(const Tensor& pixels, const Preprocess& p) {
+  auto per_channel = [&](const std::vector<double>& values) {
+    if (static_cast<int64_t>(values.size()) != p.channels())
+      throw UsageError("the preprocessing has " + std::to_string(p.mean.size()) + " means and " +
+                       std::to_string(p.std.size()) + " standard deviations for " + std::to_string(p.channels()) +
+                       " channel(s); expected one of each a channel.");
+    return at::tensor(values, at::kDouble).reshape({p.channels(), 1, 1});
+  };
+  return ((pixels * p.scale - per_channel(p.mean)) / per_channel(p.std)).to(at::kFloat);
 }
 
 struct Placed {
@@ -203,15 +227,14 @@ Preprocess Preprocess::preset(const std::string& name, int64_t height, int64_t w
   p.resize = ResizeRule::whole;
   p.centre_crop = false;
   p.scale = name == "raw" ? 1.0 : 1.0 / 255;
-  p.mean.assign(channels, name == "half" ? 0.5 : 0.0);
-  p.std.assign(channels, name == "half" ? 0.5 : 1.0);
+  p.mean.assign(p.channels(), name == "half" ? 0.5 : 0.0);
+  p.std.assign(p.channels(), name == "half" ? 0.5 : 1.0);
   return p;
 }
 
 Preprocess Preprocess::from_json(const std::string& text, const std::string& where) {
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (object.is_discarded()) throw UsageError(where + ": the preprocessing record is not valid JSON.");
-  const Record record(object, where);
+  const json object = parse(text, where);
+  const Record record(object, where, "preprocess");
   Preprocess p;
   p.colour = record.word("colour", kColours, p.colour);
   p.layout = record.word("layout", kLayouts, p.layout);
@@ -221,7 +244,7 @@ Preprocess Preprocess::from_json(const std::string& text, const std::string& whe
   p.width = record.side("size", record.at("size")[1]);
   p.resize = ResizeRule::none;
   if (record.has("resize")) {
-    const Record resize(record.at("resize"), where + ", resize");
+    const Record resize(record.at("resize"), where, "preprocess.resize");
     p.resize = resize.word("rule", kRules, ResizeRule::none);
     p.filter = resize.word("filter", kFilters, p.filter);
     p.antialias = resize.flag("antialias", p.antialias);
@@ -264,15 +287,11 @@ PreparedImage prepare(const Image& image, const Preprocess& preprocess) {
                      " has no pixels that can be used; expected uint8 [H,W,3], as read_image gives.");
   const Placed placed = place(image, preprocess);
   const Tensor planes = in_colour(placed.pixels, preprocess.colour).permute({2, 0, 1}).to(at::kDouble);
-  const Tensor x = (planes * preprocess.scale - per_channel(preprocess.mean)) / per_channel(preprocess.std);
-  return {x.to(at::kFloat).unsqueeze(0).contiguous(), placed.rectangle};
+  return {normalise(planes, preprocess).unsqueeze(0).contiguous(), placed.rectangle};
 }
 
 Tensor pixel_in_input_space(double value, const Preprocess& preprocess) {
-  const Tensor x =
-      (at::full({preprocess.channels(), 1, 1}, value * preprocess.scale, at::kDouble) - per_channel(preprocess.mean)) /
-      per_channel(preprocess.std);
-  return x.to(at::kFloat);
+  return normalise(at::full({preprocess.channels(), 1, 1}, value, at::kDouble), preprocess);
 }
 
 }  // namespace vitrail

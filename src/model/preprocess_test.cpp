@@ -104,11 +104,11 @@ TEST(PreprocessRecord, MistakesAreNamedWithTheirKey) {
       {R"({"colour": "rgb"})", {"preprocess.colour", "rgb", "RGB, BGR, grey"}},
       {R"({"layout": 3})", {"preprocess.layout", "NCHW, NHWC, flat"}},
       {R"({"crop": "center"})", {"preprocess.crop", "centre, none"}},
-      {R"({"resize": 7})", {"resize", "not a JSON object"}},
-      {R"({"resize": {"rule": "long_side"}})", {"rule", "short_side, whole, none"}},
-      {R"({"resize": {"filter": "lanczos"}})", {"filter", "bilinear, bicubic, nearest"}},
-      {R"({"resize": {"antialias": "yes"}})", {"antialias", "true or false"}},
-      {R"({"resize": {"to": 0}})", {"to", "1 to 8192"}},
+      {R"({"resize": 7})", {"preprocess.resize", "not a JSON object"}},
+      {R"({"resize": {"rule": "long_side"}})", {"preprocess.resize.rule", "short_side, whole, none"}},
+      {R"({"resize": {"filter": "lanczos"}})", {"preprocess.resize.filter", "bilinear, bicubic, nearest"}},
+      {R"({"resize": {"antialias": "yes"}})", {"preprocess.resize.antialias", "true or false"}},
+      {R"({"resize": {"to": 0}})", {"preprocess.resize.to", "1 to 8192"}},
       {R"({"scale": "1/255"})", {"preprocess.scale", "a number"}},
       {R"({"scale": 0})", {"preprocess.scale", "other than 0"}},
       {R"({"mean": [1, 2]})", {"preprocess.mean", "3 number(s), one a channel"}},
@@ -125,6 +125,15 @@ TEST(PreprocessRecord, MistakesAreNamedWithTheirKey) {
   }
   for (const std::string text : {"", "{", "[]", "7"})
     EXPECT_THAT(message_of<UsageError>([&] { Preprocess::from_json(text, "cat.json"); }), HasSubstr("cat.json"));
+}
+
+TEST(PreprocessRecord, HostileTextsAreRefusedInAShortMessage) {
+  const auto nested = [](size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  for (const std::string& value : {nested(1'000'000), nested(60), '"' + std::string(100'000, 'a') + '"'}) {
+    const std::string record = R"({"size": [8, 8], "colour": )" + value + "}";
+    EXPECT_LT(message_of<UsageError>([&] { Preprocess::from_json(record, "cat.json"); }).size(), 200u);
+    EXPECT_THAT(message_of<UsageError>([&] { Preprocess::from_json(record, "cat.json"); }), HasSubstr("cat.json"));
+  }
 }
 
 TEST(Preset, UnknownNamesAreRefusedWithTheKnownOnes) {
@@ -155,6 +164,19 @@ TEST(Prepare, NormalisesEachChannelInItsOrder) {
   expect_numbers(prepare(one_pixel(10, 20, 30), p).input, {(5 - 1) / 4.0, (10 - 2.5) / 5, (15 - 3) / 6.0});
 }
 
+TEST(Prepare, AsksForOneMeanAndDeviationAChannel) {
+  for (const std::string name : {"imagenet", "half", "unit", "raw"})
+    for (int64_t channels : {1, 3, 4})  // a model of four channels takes no photo, which is for Model to say
+      EXPECT_NO_THROW(prepare(random_image(8, 8), Preprocess::preset(name, 8, 8, channels, Layout::nchw))) << name;
+  Preprocess grey = raw(8, 8);
+  grey.colour = Colour::grey;
+  EXPECT_THAT(message_of<UsageError>([&] { prepare(random_image(8, 8), grey); }), HasSubstr("3 means"));
+  EXPECT_THAT(message_of<UsageError>([&] { pixel_in_input_space(0, grey); }), HasSubstr("1 channel"));
+  Preprocess two = raw(8, 8);
+  two.std = {1, 1};
+  EXPECT_THAT(message_of<UsageError>([&] { prepare(random_image(8, 8), two); }), HasSubstr("2 standard deviations"));
+}
+
 TEST(Prepare, GreyIsThatOfPillow) {
   const Preprocess grey = Preprocess::preset("raw", 1, 1, 1, Layout::nchw);
   expect_numbers(prepare(one_pixel(255, 0, 0), grey).input, {76});
@@ -171,6 +193,26 @@ TEST(Prepare, WholeShowsAllOfThePhoto) {
   expect_rectangle(prepared.placed, 0, 0, 50, 30);
   const Tensor expected = resize(image.pixels, 12, 8, ResizeFilter::bilinear).permute({2, 0, 1}).to(at::kFloat);
   EXPECT_EQ((prepared.input[0] - expected).abs().max().item<double>(), 0);
+}
+
+TEST(Prepare, ResizesWithTheFilterOfTheRecord) {
+  const Image image = random_image(30, 50);
+  const std::pair<ResizeRule, bool> rules[] = {
+      {ResizeRule::whole, false}, {ResizeRule::short_side, false}, {ResizeRule::short_side, true}};
+  for (const auto& [rule, centre_crop] : rules) {
+    for (ResizeFilter filter : {ResizeFilter::nearest, ResizeFilter::bilinear, ResizeFilter::bicubic}) {
+      for (bool antialias : {true, false}) {
+        Preprocess p = raw(12, 20);  // the shape of the photo: nothing is cut off
+        p.resize = rule;
+        p.centre_crop = centre_crop;
+        p.resize_to = 12;
+        p.filter = filter;
+        p.antialias = antialias;
+        const Tensor expected = resize(image.pixels, 12, 20, filter, antialias).permute({2, 0, 1}).to(at::kFloat);
+        EXPECT_TRUE(prepare(image, p).input[0].equal(expected));
+      }
+    }
+  }
 }
 
 TEST(Prepare, TheCentreIsCutRoundingToTheTopLeft) {

@@ -51,16 +51,26 @@ def oriented(orientation):
     return exif.tobytes()
 
 
-def png(colour_type, depth, rows_of_passes, width=WIDTH, height=HEIGHT, interlaced=False):
-    """What Pillow cannot write: 16-bit colour, and the seven passes of an interlaced file."""
+def upright(data):
+    return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+
+
+def png(colour_type, depth, rows_of_passes, interlaced=False, transparent=b""):
+    """What Pillow cannot write: 16-bit colour, 2 and 4 bits of grey, and the seven passes of an interlaced file."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, int(interlaced))
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, depth, colour_type, 0, 0, int(interlaced))
     raw = b"".join(b"\0" + row.tobytes() for rows in rows_of_passes for row in rows)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
+    body = chunk(b"IHDR", header) + (chunk(b"tRNS", transparent) if transparent else b"")
+    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+
+
+def packed(array, bits):
+    """Samples of less than a byte, the first in the highest bits."""
+    bits_of_samples = np.unpackbits((array >> 8 - bits)[:, :, None], axis=2)[:, :, 8 - bits :]
+    return np.packbits(bits_of_samples.reshape(HEIGHT, -1), axis=1)
 
 
 def adam7(array):
@@ -70,6 +80,7 @@ def adam7(array):
 
 def make_jpegs():
     write("baseline.jpg", encoded(RGB, "JPEG", quality=90))
+    write("rgb.jpg", encoded(RGB, "JPEG", quality=90, keep_rgb=True))
     write("progressive.jpg", encoded(RGB, "JPEG", quality=90, progressive=True))
     write("grey.jpg", encoded(GREY, "JPEG", quality=90))
     cmyk = encoded(RGB.convert("CMYK"), "JPEG", quality=95)
@@ -79,7 +90,12 @@ def make_jpegs():
     write("ycck.jpg", cmyk[:at] + b"\x02" + cmyk[at + 1 :])
     for orientation in range(1, 9):
         data = encoded(RGB, "JPEG", quality=90, exif=oriented(orientation))
-        write(f"orientation{orientation}.jpg", data, ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
+        write(f"orientation{orientation}.jpg", data, upright(data))
+    # Oddities that every reader takes: fill bytes before a marker, zeros before the last, a later JFIF.
+    write("orientation8_filled.jpg", data[:2] + b"\xff\xff" + data[2:], upright(data))
+    data = encoded(RGB, "JPEG", quality=90)
+    write("padded.jpg", data[:-2] + bytes(9) + data[-2:])
+    write("later_jfif.jpg", data.replace(b"JFIF\0\x01", b"JFIF\0\x03"))
 
 
 def make_pngs():
@@ -100,9 +116,14 @@ def make_pngs():
     write("rgb16.png", png(2, 16, [wide.astype(">u2")]))
     grey16 = np.asarray(GREY).astype(np.uint16) * 256 + 200
     write("grey16.png", png(0, 16, [grey16.astype(">u2")]), GREY.convert("RGB"))
+    rgba16 = np.concatenate([wide, np.asarray(ALPHA)[:, :, None].astype(np.uint16) * 256 + 7], -1)
+    write("rgba16.png", png(6, 16, [rgba16.astype(">u2")]))
+    write("rgb_transparent.png", png(2, 8, [picture()], transparent=picture()[3, 5].astype(">u2").tobytes()))
+    for bits in (2, 4):
+        write(f"grey{bits}.png", png(0, bits, [packed(np.asarray(GREY), bits)]))
     write("interlaced.png", png(2, 8, adam7(picture()), interlaced=True))
     data = encoded(RGB, "PNG", exif=oriented(6))
-    write("orientation6.png", data, ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
+    write("orientation6.png", data, upright(data))
 
 
 def partial_animation():
@@ -126,12 +147,19 @@ def make_webps():
     write("lossless.webp", encoded(RGB, "WEBP", lossless=True))
     rgba = RGB.copy()
     rgba.putalpha(ALPHA)
+    write("lossy_alpha.webp", encoded(rgba, "WEBP", quality=80))
     write("alpha.webp", encoded(rgba, "WEBP", lossless=True, exact=True))
     flipped = ImageOps.flip(RGB)
     write("animated.webp", encoded(RGB, "WEBP", save_all=True, append_images=[flipped], lossless=True, duration=100))
     write("partial_frame.webp", partial_animation())
     data = encoded(RGB, "WEBP", lossless=True, exif=oriented(6))
-    write("orientation6.webp", data, ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    write("orientation6.webp", data, upright(data))
+    # With JPEG's name before the block, as some writers do.
+    at = data.index(b"EXIF")
+    block = b"Exif\0\0" + data[at + 8 :]
+    named = data[8:at] + b"EXIF" + struct.pack("<I", len(block)) + block
+    named = b"RIFF" + struct.pack("<I", len(named)) + named
+    write("orientation6_named.webp", named, upright(named))
 
 
 def make_resized():
