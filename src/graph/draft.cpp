@@ -6,6 +6,10 @@
 
 namespace vitrail {
 
+bool is_control_flow(const NodeSpec& node) {
+  return node.domain.empty() && (node.op_type == "If" || node.op_type == "Loop");
+}
+
 std::shared_ptr<const Operator> make_draft_operator(const NodeSpec& spec, const Draft& draft) {
   OperatorSpec full{spec, {}};
   for (const std::string& name : spec.inputs) {

@@ -50,6 +50,10 @@ struct Draft {
   }
 };
 
+/// If and Loop: no operators, but graphs within the graph. Tracing puts in their place the branch that is taken, and
+/// the body as often as it runs.
+bool is_control_flow(const NodeSpec& node);
+
 /// Makes the operator of a node with what is constant among its inputs.
 std::shared_ptr<const Operator> make_draft_operator(const NodeSpec& spec, const Draft& draft);
 

@@ -28,14 +28,21 @@ c10::Device parse_device(const std::string& text) {
   throw UsageError("unknown device '" + text + "'; expected cpu, cuda or cuda:N.");
 }
 
+/// Nodes whose operator is not there, in subgraphs too. If and Loop are none: tracing takes them apart.
+void list_missing(std::vector<NodeSpec>& nodes, Strings& missing) {
+  for (NodeSpec& node : nodes) {
+    change_bodies(node, [&](GraphBody& body) { list_missing(body.nodes, missing); });
+    if (is_control_flow(node) || OperatorRegistry::all().has(node.op_type, node.domain)) continue;
+    missing.push_back(node_title(node) + (node.domain.empty() ? "" : ", domain '" + node.domain + "'") + ", opset " +
+                      std::to_string(node.opset));
+  }
+}
+
 /// Refuses what cannot run before anything is computed, with the whole list.
-void check_operators(const OnnxModel& model) {
+void check_operators(OnnxModel& model) {
   constexpr size_t kListed = 20;
-  std::vector<std::string> missing;
-  for (const NodeSpec& node : model.nodes)
-    if (!OperatorRegistry::all().has(node.op_type, node.domain))
-      missing.push_back(node_title(node) + (node.domain.empty() ? "" : ", domain '" + node.domain + "'") + ", opset " +
-                        std::to_string(node.opset));
+  Strings missing;
+  list_missing(model.nodes, missing);
   if (missing.empty()) return;
   std::string list;
   for (size_t i = 0; i < missing.size() && i < kListed; ++i) list += "\n  " + missing[i];
@@ -44,22 +51,22 @@ void check_operators(const OnnxModel& model) {
                    " node(s)):" + list + "\nExport the model at another opset or without these layers.");
 }
 
-void convert_floats(OnnxModel& model, const LoadOptions& options, c10::Device device) {
-  for (auto& [name, tensor] : model.initializers) {
+void convert_floats(std::vector<NodeSpec>& nodes, std::map<std::string, Tensor>& initializers,
+                    const LoadOptions& options, c10::Device device) {
+  for (auto& [name, tensor] : initializers) {
     if (options.double_precision && tensor.scalar_type() == at::kFloat) tensor = tensor.to(at::kDouble);
     // Integers describe shapes and positions: they stay on the CPU, where they are read.
     if (at::isFloatingType(tensor.scalar_type())) tensor = tensor.to(device);
   }
-  if (!options.double_precision) return;
   constexpr int64_t kOnnxFloat = 1, kOnnxDouble = 11;
-  for (NodeSpec& node : model.nodes) {
+  for (NodeSpec& node : nodes) {
+    change_bodies(node, [&](GraphBody& body) { convert_floats(body.nodes, body.initializers, options, device); });
+    if (!options.double_precision) continue;
     if (node.op_type == "Cast" && node.attributes.get_int("to", 0) == kOnnxFloat)
       node.attributes.set("to", kOnnxDouble);
     if (auto value = node.attributes.get_tensor("value"); value && value->scalar_type() == at::kFloat)
       node.attributes.set("value", value->to(at::kDouble));
   }
-  for (OnnxValue& input : model.inputs)
-    if (input.type == at::kFloat) input.type = at::kDouble;
 }
 
 std::string shape_text(const OnnxValue& value) {
@@ -122,7 +129,9 @@ Draft make_draft(OnnxModel& model, const LoadOptions& options) {
   draft.device = parse_device(options.device);
   draft.float_type = options.double_precision ? at::kDouble : at::kFloat;
   check_operators(model);
-  convert_floats(model, options, draft.device);
+  convert_floats(model.nodes, model.initializers, options, draft.device);
+  for (OnnxValue& input : model.inputs)
+    if (options.double_precision && input.type == at::kFloat) input.type = at::kDouble;
   for (OnnxValue& input : model.inputs) bind_sizes(model, input, options);
   if (!model.inputs.empty() && !model.inputs[0].shape.empty()) draft.base_batch = model.inputs[0].shape[0].value;
   for (NodeSpec& node : model.nodes) draft.nodes.push_back({std::move(node), nullptr});

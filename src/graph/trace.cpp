@@ -19,6 +19,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
@@ -27,6 +28,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <optional>
 
@@ -72,6 +74,9 @@ int64_t product(at::IntArrayRef dims, size_t count) {
   return std::accumulate(dims.begin(), dims.begin() + count, int64_t{1}, std::multiplies<>());
 }
 
+/// More nodes from branches and loops are no vision model.
+constexpr int64_t kMostSpliced = 100'000;
+
 class Tracer {
  public:
   Tracer(Draft& draft, const LoadOptions& options, bool generalise, uint64_t seed)
@@ -106,14 +111,18 @@ class Tracer {
   const TracedValue& traced(const std::string& name) const { return draft_.traced.at(name); }
 
   void count_uses() {
-    for (const DraftNode& node : draft_.nodes)
-      for (const std::string& input : node.spec.inputs) ++uses_[input];
+    for (const DraftNode& node : draft_.nodes) count_uses(node.spec);
     for (const OnnxValue& output : draft_.outputs) ++uses_[output.name];
+  }
+  void count_uses(const NodeSpec& spec) {
+    for (const Strings* names : {&spec.inputs, &spec.captures})
+      for (const std::string& name : *names) ++uses_[name];
   }
 
   void release(const NodeSpec& spec) {
-    for (const std::string& input : spec.inputs)
-      if (--uses_[input] == 0) live_.erase(input);
+    for (const Strings* names : {&spec.inputs, &spec.captures})
+      for (const std::string& name : *names)
+        if (--uses_[name] == 0) live_.erase(name);
   }
 
   Tensor random(const std::vector<int64_t>& size, at::ScalarType type) {
@@ -170,6 +179,10 @@ class Tracer {
   }
 
   void visit(const NodeSpec& original) {
+    if (is_control_flow(original)) {
+      original.op_type == "If" ? visit_if(original) : visit_loop(original);
+      return release(original);
+    }
     NodeSpec spec = original;
     bool foldable = true, depends_on_input = false;
     for (const std::string& name : spec.inputs) {
@@ -203,6 +216,176 @@ class Tracer {
     }
     if (!all_replaced) draft_.nodes.push_back({spec, op});
     release(original);
+  }
+
+  /// The constant that decides what a node does.
+  Tensor decision(const NodeSpec& node, const std::string& value, const std::string& what) {
+    if (const Tensor* constant = draft_.constant(value)) {
+      if (constant->numel() == 1) return *constant;
+      throw ModelError(node_title(node) + ": its " + what + " has " + std::to_string(constant->numel()) +
+                       " values; expected one.");
+    }
+    if (!traced(value).depends_on_input) throw BatchFailure{node_title(node) + " depends on the batch"};
+    throw ModelError(node_title(node) + ": its " + what +
+                     " depends on the data of the input, so that no one graph stands for the model. Export it with "
+                     "that part fixed, or as a model of its own.");
+  }
+
+  static const GraphBody& body_of(const NodeSpec& node, const std::string& name) {
+    const auto it = node.attributes.all().find(name);
+    const auto* subgraph = it == node.attributes.all().end() ? nullptr : std::get_if<Subgraph>(&it->second);
+    if (!subgraph || !subgraph->body) throw ModelError(node_title(node) + " has no " + name + ".");
+    return *subgraph->body;
+  }
+
+  using Renaming = std::unordered_map<std::string, std::string>;
+
+  static std::string renamed(const std::string& name, const Renaming& names) {
+    auto it = names.find(name);
+    return it == names.end() ? name : it->second;
+  }
+
+  /// Names of the graph around it, in a node and in the graphs within it.
+  static void rename_uses(NodeSpec& node, const Renaming& names) {
+    for (std::string& input : node.inputs) input = renamed(input, names);
+    for (std::string& capture : node.captures) capture = renamed(capture, names);
+    change_bodies(node, [&](GraphBody& body) {
+      Renaming outside = names;  // but for what the body defines itself
+      for (const std::string& input : body.inputs) outside.erase(input);
+      for (const auto& [name, tensor] : body.initializers) outside.erase(name);
+      for (const NodeSpec& inner : body.nodes)
+        for (const std::string& output : inner.outputs) outside.erase(output);
+      for (NodeSpec& inner : body.nodes) rename_uses(inner, outside);
+      for (std::string& output : body.outputs) output = renamed(output, outside);
+    });
+  }
+
+  std::string fresh(const std::string& base) {
+    std::string name = base;
+    // Counting on from the last number: a loop makes many values of one name.
+    while (draft_.traced.count(name) || draft_.constants.count(name))
+      name = base + "_" + std::to_string(++last_number_[base]);
+    return name;
+  }
+
+  /// Visits the nodes of a body under new names; `names` are those of its inputs. Returns the names of its outputs.
+  Strings splice(const NodeSpec& node, const GraphBody& body, Renaming names) {
+    const std::string prefix = (node.name.empty() ? node.outputs[0] : node.name) + "/";
+    count_spliced(node);  // a body may be empty and run for ever
+    for (const auto& [name, tensor] : body.initializers) {
+      names[name] = fresh(prefix + name);
+      store_constant(names[name], tensor);
+    }
+    std::vector<NodeSpec> nodes = body.nodes;
+    for (NodeSpec& inner : nodes) {
+      for (std::string& output : inner.outputs) {
+        if (output.empty()) continue;
+        std::string& name = names[output] = fresh(prefix + output);
+        draft_.traced[name];  // taken
+        output = name;
+      }
+    }
+    for (NodeSpec& inner : nodes) {
+      inner.name = prefix + inner.name;
+      if (inner.scope.empty()) inner.scope = node.scope;
+      rename_uses(inner, names);
+      count_uses(inner);
+    }
+    Strings outputs;
+    for (const std::string& output : body.outputs) ++uses_[outputs.emplace_back(renamed(output, names))];
+    for (const NodeSpec& inner : nodes) {
+      count_spliced(node);
+      visit(inner);
+    }
+    return outputs;
+  }
+
+  void count_spliced(const NodeSpec& node) {
+    if (++spliced_ > kMostSpliced)
+      throw ModelError(node_title(node) + " would put more than " + std::to_string(kMostSpliced) +
+                       " nodes into the graph.");
+  }
+
+  void visit_derived(const std::string& op_type, const NodeSpec& node, Strings inputs, const std::string& output,
+                     Attributes attributes = {}) {
+    NodeSpec spec;
+    spec.op_type = op_type;
+    spec.name = node.name;
+    spec.scope = node.scope;
+    spec.inputs = std::move(inputs);
+    spec.outputs = {output};
+    spec.opset = node.opset;
+    spec.attributes = std::move(attributes);
+    count_uses(spec);
+    visit(spec);
+  }
+
+  void check_outputs(const NodeSpec& node, size_t found) const {
+    if (found < node.outputs.size())
+      throw ModelError(node_title(node) + " has " + std::to_string(node.outputs.size()) + " outputs, its body " +
+                       std::to_string(found) + ".");
+  }
+
+  /// The branch that is taken, in place of the node.
+  void visit_if(const NodeSpec& node) {
+    if (node.inputs.empty()) throw ModelError(node_title(node) + " has no condition.");
+    const bool taken = decision(node, node.inputs[0], "condition").item<bool>();
+    const Strings outputs = splice(node, body_of(node, taken ? "then_branch" : "else_branch"), {});
+    check_outputs(node, outputs.size());
+    for (size_t i = 0; i < node.outputs.size(); ++i)
+      if (!node.outputs[i].empty()) visit_derived("Identity", node, {outputs[i]}, node.outputs[i]);
+  }
+
+  /// The body as often as it runs, in place of the node. Inputs: count, condition, carried values; the body takes
+  /// the number of the iteration, the condition and the carried values, and gives the condition, the carried
+  /// values and values that are stacked over the iterations.
+  void visit_loop(const NodeSpec& node) {
+    const GraphBody& body = body_of(node, "body");
+    const auto given = [&](size_t i) { return i < node.inputs.size() && !node.inputs[i].empty(); };
+    int64_t count = std::numeric_limits<int64_t>::max();
+    if (given(0)) count = decision(node, node.inputs[0], "trip count").item<int64_t>();
+    bool goes_on = !given(1) || decision(node, node.inputs[1], "condition").item<bool>();
+    Strings carried(node.inputs.begin() + std::min<ptrdiff_t>(2, std::ssize(node.inputs)), node.inputs.end());
+    if (body.inputs.size() != carried.size() + 2 || body.outputs.size() < carried.size() + 1)
+      throw ModelError(node_title(node) + " carries " + std::to_string(carried.size()) +
+                       " values, but its body takes " + std::to_string(body.inputs.size()) + " and gives " +
+                       std::to_string(body.outputs.size()) + ".");
+    check_outputs(node, body.outputs.size() - 1);
+    std::vector<Strings> stacked(body.outputs.size() - 1 - carried.size());
+    for (int64_t i = 0; i < count && goes_on; ++i) {
+      Renaming names;
+      names[body.inputs[0]] = loop_constant(node, "iteration", at::tensor(i, at::kLong));
+      names[body.inputs[1]] = loop_constant(node, "condition", at::full({}, true, at::kBool));
+      for (size_t k = 0; k < carried.size(); ++k) names[body.inputs[k + 2]] = carried[k];
+      const Strings outputs = splice(node, body, names);
+      goes_on = decision(node, outputs[0], "condition").item<bool>();
+      std::copy_n(outputs.begin() + 1, carried.size(), carried.begin());
+      for (size_t k = 0; k < stacked.size(); ++k) {
+        const std::string row = fresh(node.outputs[0] + "/row");
+        ++uses_[row];  // by the Concat below
+        visit_derived("Unsqueeze", node,
+                      {outputs[1 + carried.size() + k], loop_constant(node, "axis", at::tensor({0}, at::kLong))}, row);
+        stacked[k].push_back(row);
+      }
+    }
+    for (size_t k = 0; k < node.outputs.size(); ++k) {
+      if (node.outputs[k].empty()) continue;
+      if (k < carried.size()) {
+        visit_derived("Identity", node, {carried[k]}, node.outputs[k]);
+        continue;
+      }
+      const Strings& rows = stacked[k - carried.size()];
+      if (rows.empty()) throw ModelError(node_title(node) + " never runs, so that what it stacks has no shape.");
+      Attributes first;
+      first.set("axis", int64_t{0});
+      visit_derived("Concat", node, rows, node.outputs[k], first);
+    }
+  }
+
+  std::string loop_constant(const NodeSpec& node, const std::string& what, const Tensor& value) {
+    const std::string name = fresh(node.outputs[0] + "/" + what);
+    store_constant(name, value);
+    return name;
   }
 
   /// Keeps the outputs as constants, unless they are large and replace something small.
@@ -385,6 +568,8 @@ class Tracer {
   bool generalise_;
   int64_t batch_b_;
   uint64_t seed_;
+  int64_t spliced_ = 0;
+  std::unordered_map<std::string, int64_t> last_number_;  ///< of fresh names
   std::unordered_map<std::string, int> uses_;
   std::unordered_map<std::string, Pair> live_;
   std::unordered_map<std::string, int64_t> outer_;

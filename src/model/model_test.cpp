@@ -192,6 +192,9 @@ TEST(ModelRefusals, SayWhatWasFoundAndWhatToDo) {
   EXPECT_THAT(message_of<UsageError>([&] { Model::load(plain, {.preprocess = "imagnet"}); }), HasSubstr("imagenet"));
   write(plain.parent_path() / "model.json", "{ not json");
   EXPECT_THAT(message_of<UsageError>([&] { Model::load(plain); }), HasSubstr("not valid JSON"));
+  write(plain.parent_path() / "model.json",
+        R"({"preprocess": )" + std::string(500'000, '[') + std::string(500'000, ']') + "}");
+  EXPECT_THAT(message_of<UsageError>([&] { Model::load(plain); }), HasSubstr("levels deep"));
   std::string wrong_size = kRecord;
   wrong_size.replace(wrong_size.find("[8, 8]"), 6, "[9, 9]");
   write(plain.parent_path() / "model.json", wrong_size);

@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "model/json_text.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -17,7 +17,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kMaxSide = 8192;
-constexpr int kMaxNesting = 64;
 /// A thin strip becomes very long where its short side is enlarged.
 constexpr int64_t kMaxScaledPixels = DecodeOptions().max_pixels;
 
@@ -39,19 +38,6 @@ std::string word_for(const Words<T>& words, T value) {
     if (meaning == value) return word;
   VITRAIL_CHECK(false, "a value without a word");
   return {};
-}
-
-/// Deep nesting would overflow the stack where a value is written out for a message.
-json parse(const std::string& text, const std::string& where) {
-  auto check_depth = [&](int depth, json::parse_event_t, const json&) {
-    if (depth > kMaxNesting)
-      throw UsageError(where + ": the preprocessing record is nested more than " + std::to_string(kMaxNesting) +
-                       " levels deep.");
-    return true;
-  };
-  json value = json::parse(text, check_depth, /*allow_exceptions=*/false);
-  if (value.is_discarded()) throw UsageError(where + ": the preprocessing record is not valid JSON.");
-  return value;
 }
 
 /// Reads keys of one object, naming the file and the key in every refusal.
@@ -233,7 +219,7 @@ Preprocess Preprocess::preset(const std::string& name, int64_t height, int64_t w
 }
 
 Preprocess Preprocess::from_json(const std::string& text, const std::string& where) {
-  const json object = parse(text, where);
+  const json object = parse_json(text, where);
   const Record record(object, where, "preprocess");
   Preprocess p;
   p.colour = record.word("colour", kColours, p.colour);

@@ -1,9 +1,9 @@
 #include "model/record.h"
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "model/json_text.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -42,12 +42,7 @@ ModelRecord read_record(const std::filesystem::path& path) {
   const std::string text = read_text(path, "preprocessing record");
   ModelRecord record;
   record.source = path.string();
-  nlohmann::json json;
-  try {
-    json = nlohmann::json::parse(text);
-  } catch (const nlohmann::json::exception& e) {
-    throw UsageError(path.string() + " is not valid JSON: " + e.what());
-  }
+  const nlohmann::json json = parse_json(text, path.string());
   if (!json.is_object())
     throw UsageError(path.string() + " holds no JSON object; expected {\"preprocess\": {...}, ...}.");
   try {

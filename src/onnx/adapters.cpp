@@ -11,20 +11,20 @@
 namespace vitrail {
 namespace {
 
-/// What an adapter works on: the model, and the nodes that it puts before the one being lifted. The adapter
+/// What an adapter works on: the graph, and the nodes that it puts before the one being lifted. The adapter
 /// changes that one in place; the caller appends it.
 class Lift {
  public:
-  Lift(OnnxModel& model, std::vector<NodeSpec>& out) : model_(model), out_(out) {
-    for (const auto& [name, tensor] : model.initializers) names_.insert(name);
-    for (const OnnxValue& input : model.inputs) names_.insert(input.name);
-    for (const NodeSpec& node : model.nodes) names_.insert(node.outputs.begin(), node.outputs.end());
+  Lift(GraphBody& body, std::vector<NodeSpec>& out) : body_(body), out_(out) {
+    for (const auto& [name, tensor] : body.initializers) names_.insert(name);
+    names_.insert(body.inputs.begin(), body.inputs.end());
+    for (const NodeSpec& node : body.nodes) names_.insert(node.outputs.begin(), node.outputs.end());
   }
 
   /// The name of a new initializer.
   std::string constant(const NodeSpec& node, const std::string& what, const Tensor& value) {
     const std::string name = unique(node.outputs[0] + "/" + what);
-    model_.initializers[name] = value;
+    body_.initializers[name] = value;
     return name;
   }
 
@@ -45,8 +45,8 @@ class Lift {
 
   /// The initializer behind a name, or null.
   const Tensor* find(const std::string& name) const {
-    auto it = model_.initializers.find(name);
-    return it == model_.initializers.end() ? nullptr : &it->second;
+    auto it = body_.initializers.find(name);
+    return it == body_.initializers.end() ? nullptr : &it->second;
   }
 
  private:
@@ -56,7 +56,7 @@ class Lift {
     return name;
   }
 
-  OnnxModel& model_;
+  GraphBody& body_;
   std::vector<NodeSpec>& out_;
   std::unordered_set<std::string> names_;
 };
@@ -305,6 +305,18 @@ void lift_node(NodeSpec& node, int64_t opset, Lift& lift) try {
                    std::to_string(opset) + "): " + e.what());
 }
 
+/// The nodes of a graph and of the graphs within it.
+void lift_body(GraphBody& body) {
+  std::vector<NodeSpec> lifted;
+  Lift lift(body, lifted);
+  for (NodeSpec& node : body.nodes) {
+    change_bodies(node, lift_body);
+    if (node.domain.empty()) lift_node(node, node.opset, lift);
+    lifted.push_back(std::move(node));
+  }
+  body.nodes = std::move(lifted);
+}
+
 }  // namespace
 
 void lift_opsets(OnnxModel& model) {
@@ -317,13 +329,11 @@ void lift_opsets(OnnxModel& model) {
     throw ModelError(model.path + " has opset " + std::to_string(opset) + ", newer than this vitrail knows (" +
                      std::to_string(newest_opset) + "). Export it at opset " + std::to_string(newest_opset) +
                      " or below, or update vitrail.");
-  std::vector<NodeSpec> lifted;
-  Lift lift(model, lifted);
-  for (NodeSpec& node : model.nodes) {
-    if (node.domain.empty()) lift_node(node, opset, lift);
-    lifted.push_back(std::move(node));
-  }
-  model.nodes = std::move(lifted);
+  GraphBody body{{}, {}, std::move(model.nodes), std::move(model.initializers)};
+  for (const OnnxValue& input : model.inputs) body.inputs.push_back(input.name);
+  lift_body(body);
+  model.nodes = std::move(body.nodes);
+  model.initializers = std::move(body.initializers);
 }
 
 }  // namespace vitrail

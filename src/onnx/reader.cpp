@@ -14,6 +14,7 @@
 
 #include "base/sha256.h"
 #include "onnx/adapters.h"
+#include "onnx/functions.h"
 #include "onnx/scopes.h"
 #include "onnx/tensors.h"
 #include "vitrail/error.h"
@@ -44,38 +45,22 @@ class Reader {
 
   OnnxModel read() {
     read_header();
-    const onnx::GraphProto& graph = proto_.graph();
-    check_count(graph.node_size(), limits_.max_nodes, "nodes");
-    check_count(graph.initializer_size(), limits_.max_tensors, "initializers");
-    if (graph.sparse_initializer_size() > 0)
-      throw ModelError(name_ + " has sparse initializers; export it with dense ones.");
-    if (graph.output_size() == 0) throw ModelError(name_ + " has no outputs: it is no model.");
-    for (const auto& tensor : graph.initializer()) {
-      define(tensor.name());
-      model_.initializers[tensor.name()] = tensors_.read(tensor, tensor.name());
-    }
-    for (const auto& input : graph.input()) {
-      if (model_.initializers.count(input.name())) continue;
-      define(input.name());
-      model_.inputs.push_back(read_value(input, "input"));
-    }
-    for (const auto& node : graph.node()) read_node(node);
-    sort_nodes();
-    for (const auto& output : graph.output()) {
-      if (!defined_.count(output.name()))
-        throw ModelError("the output '" + output.name() + "' of " + name_ + " is not computed by any node.");
+    GraphBody body = read_graph(proto_.graph(), nullptr);
+    for (const auto& input : proto_.graph().input())
+      if (!body.initializers.count(input.name())) model_.inputs.push_back(read_value(input, "input"));
+    for (const auto& output : proto_.graph().output()) {
       const bool typed = output.type().value_case() != onnx::TypeProto::VALUE_NOT_SET;
       model_.outputs.push_back(typed ? read_value(output, "output") : OnnxValue{output.name(), at::kFloat, false, {}});
     }
+    model_.nodes = std::move(body.nodes);
+    model_.initializers = std::move(body.initializers);
     return std::move(model_);
   }
 
  private:
   void read_header() {
     if (!proto_.has_graph()) throw ModelError(name_ + " holds no graph: it is not an ONNX model.");
-    if (proto_.functions_size() > 0)
-      throw ModelError(name_ + " defines local functions ('" + proto_.functions(0).name() +
-                       "'); inline them before export.");
+    if (proto_.graph().output_size() == 0) throw ModelError(name_ + " has no outputs: it is no model.");
     model_.path = name_;
     model_.ir_version = proto_.ir_version();
     model_.producer =
@@ -91,10 +76,45 @@ class Reader {
                        std::to_string(limit) + ".");
   }
 
-  void define(const std::string& value) {
+  /// A graph while it is read: what it holds, and the names that it defines.
+  struct Scope {
+    GraphBody body;
+    std::set<std::string> defined;
+  };
+
+  void define(Scope& scope, const std::string& value) {
     if (value.empty()) throw ModelError(name_ + " has a value without a name.");
-    if (!defined_.insert(value).second)
+    if (!scope.defined.insert(value).second)
       throw ModelError("the value '" + value + "' of " + name_ + " is defined twice.");
+  }
+
+  /// The graph of the model, or a subgraph. `captures` takes the names that a subgraph uses of the graphs around it.
+  GraphBody read_graph(const onnx::GraphProto& graph, Strings* captures) {
+    Scope scope;
+    tensors_read_ += graph.initializer_size();
+    check_count(tensors_read_, limits_.max_tensors, "initializers");
+    check_count(nodes_read_ + graph.node_size(), limits_.max_nodes, "nodes");  // before any is read
+    if (graph.sparse_initializer_size() > 0)
+      throw ModelError(name_ + " has sparse initializers; export it with dense ones.");
+    for (const auto& tensor : graph.initializer()) {
+      define(scope, tensor.name());
+      scope.body.initializers[tensor.name()] = tensors_.read(tensor, tensor.name());
+    }
+    for (const auto& input : graph.input()) {
+      if (scope.body.initializers.count(input.name())) continue;
+      define(scope, input.name());
+      scope.body.inputs.push_back(input.name());
+    }
+    for (const auto& node : graph.node()) read_node(node, scope);
+    sort_nodes(scope, captures);
+    for (const auto& output : graph.output()) {
+      scope.body.outputs.push_back(output.name());
+      if (scope.defined.count(output.name())) continue;
+      if (!captures)
+        throw ModelError("the output '" + output.name() + "' of " + name_ + " is not computed by any node.");
+      captures->push_back(output.name());
+    }
+    return std::move(scope.body);
   }
 
   OnnxValue read_value(const onnx::ValueInfoProto& proto, const char* what) const {
@@ -108,10 +128,11 @@ class Reader {
     return value;
   }
 
-  void read_node(const onnx::NodeProto& proto) {
+  void read_node(const onnx::NodeProto& proto, Scope& scope) {
+    check_count(++nodes_read_, limits_.max_nodes, "nodes");
     if (proto.op_type() == "Constant" && domain_of(proto.domain()).empty() && proto.output_size() == 1) {
-      define(proto.output(0));
-      model_.initializers[proto.output(0)] = read_constant(proto);
+      define(scope, proto.output(0));
+      scope.body.initializers[proto.output(0)] = read_constant(proto);
       return;
     }
     NodeSpec node;
@@ -125,10 +146,10 @@ class Reader {
     node.opset = opset == model_.opsets.end() ? 0 : opset->second;
     if (node.outputs.empty()) throw ModelError("the " + node.op_type + " node '" + node.name + "' has no outputs.");
     for (const std::string& output : node.outputs)
-      if (!output.empty()) define(output);
+      if (!output.empty()) define(scope, output);
     for (const auto& attribute : proto.attribute())
       node.attributes.set(attribute.name(), read_attribute(attribute, node));
-    model_.nodes.push_back(std::move(node));
+    scope.body.nodes.push_back(std::move(node));
   }
 
   Tensor read_constant(const onnx::NodeProto& proto) {
@@ -146,7 +167,7 @@ class Reader {
                      "; expected a tensor or numbers.");
   }
 
-  AttributeValue read_attribute(const onnx::AttributeProto& proto, const NodeSpec& node) {
+  AttributeValue read_attribute(const onnx::AttributeProto& proto, NodeSpec& node) {
     switch (proto.type()) {
       case onnx::AttributeProto::INT:
         return static_cast<int64_t>(proto.i());
@@ -163,7 +184,7 @@ class Reader {
       case onnx::AttributeProto::TENSOR:
         return tensors_.read(proto.t(), node.name + "." + proto.name());
       case onnx::AttributeProto::GRAPH:
-        return Subgraph{proto.g().name()};
+        return Subgraph{proto.g().name(), std::make_shared<const GraphBody>(read_graph(proto.g(), &node.captures))};
       default:
         throw ModelError("the attribute '" + proto.name() + "' of the " + node.op_type + " node '" + node.name +
                          "' has a type that is not supported (" +
@@ -172,19 +193,23 @@ class Reader {
   }
 
   /// Topological order; the file's own order where it already is one.
-  void sort_nodes() {
+  void sort_nodes(Scope& scope, Strings* captures) const {
+    std::vector<NodeSpec>& nodes = scope.body.nodes;
     std::unordered_map<std::string, size_t> producer;
-    for (size_t n = 0; n < model_.nodes.size(); ++n)
-      for (const std::string& output : model_.nodes[n].outputs)
+    for (size_t n = 0; n < nodes.size(); ++n)
+      for (const std::string& output : nodes[n].outputs)
         if (!output.empty()) producer[output] = n;
-    std::vector<int> waiting(model_.nodes.size(), 0);
-    std::vector<std::vector<size_t>> users(model_.nodes.size());
-    for (size_t n = 0; n < model_.nodes.size(); ++n) {
-      for (const std::string& input : model_.nodes[n].inputs) {
-        if (input.empty()) continue;
-        if (!defined_.count(input))
-          throw ModelError("the " + title(model_.nodes[n]) + " of " + name_ + " uses the value '" + input +
-                           "', which no node, input or initializer defines. Export it again.");
+    std::vector<int> waiting(nodes.size(), 0);
+    std::vector<std::vector<size_t>> users(nodes.size());
+    for (size_t n = 0; n < nodes.size(); ++n) {
+      for (const std::string& input : used_by(nodes[n])) {
+        if (!scope.defined.count(input)) {
+          if (!captures)
+            throw ModelError("the " + title(nodes[n]) + " of " + name_ + " uses the value '" + input +
+                             "', which no node, input or initializer defines. Export it again.");
+          captures->push_back(input);
+          continue;
+        }
         auto it = producer.find(input);
         if (it == producer.end()) continue;
         ++waiting[n];
@@ -200,20 +225,28 @@ class Reader {
       ready.pop();
       for (size_t user : users[n])
         if (--waiting[user] == 0) ready.push(user);
-      sorted.push_back(std::move(model_.nodes[n]));
+      sorted.push_back(std::move(nodes[n]));
     }
-    if (sorted.size() != waiting.size()) refuse_cycle(waiting, producer);
-    model_.nodes = std::move(sorted);
+    if (sorted.size() != waiting.size()) refuse_cycle(nodes, waiting, producer);
+    nodes = std::move(sorted);
+  }
+
+  /// Its inputs, and what its subgraphs take from around it.
+  static Strings used_by(const NodeSpec& node) {
+    Strings names = node.captures;
+    for (const std::string& input : node.inputs)
+      if (!input.empty()) names.push_back(input);
+    return names;
   }
 
   /// Every node left waits for another node left: going back from any of them ends in a cycle.
-  [[noreturn]] void refuse_cycle(const std::vector<int>& waiting,
+  [[noreturn]] void refuse_cycle(const std::vector<NodeSpec>& nodes, const std::vector<int>& waiting,
                                  const std::unordered_map<std::string, size_t>& producer) const {
     size_t n = std::find_if(waiting.begin(), waiting.end(), [](int count) { return count > 0; }) - waiting.begin();
     std::vector<size_t> path;
     while (std::find(path.begin(), path.end(), n) == path.end()) {
       path.push_back(n);
-      for (const std::string& input : model_.nodes[n].inputs) {
+      for (const std::string& input : used_by(nodes[n])) {
         auto it = producer.find(input);
         if (it == producer.end() || waiting[it->second] == 0) continue;
         n = it->second;
@@ -222,7 +255,7 @@ class Reader {
     }
     std::string list;
     for (auto it = std::find(path.begin(), path.end(), n); it != path.end() && list.size() < 300; ++it)
-      list += (list.empty() ? "" : " <- ") + title(model_.nodes[*it]);
+      list += (list.empty() ? "" : " <- ") + title(nodes[*it]);
     throw ModelError("the graph of " + name_ + " has a cycle: " + list +
                      ". A model must compute its values in some order: export it again.");
   }
@@ -236,7 +269,7 @@ class Reader {
   std::string name_;
   ReadLimits limits_;
   TensorReader tensors_;
-  std::set<std::string> defined_;
+  int64_t nodes_read_ = 0, tensors_read_ = 0;
   OnnxModel model_;
 };
 
@@ -254,6 +287,7 @@ OnnxModel read(std::span<const std::byte> bytes, const std::string& name, std::o
   check_size(static_cast<int64_t>(bytes.size()), name, limits);
   onnx::ModelProto proto;
   parse(bytes, name, limits.max_depth, proto);
+  inline_functions(proto, limits.max_nodes);
   OnnxModel model = Reader(proto, name, std::move(folder), limits).read();
   model.sha256 = sha256_hex(bytes);
   lift_opsets(model);

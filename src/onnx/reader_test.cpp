@@ -199,10 +199,8 @@ TEST(Reader, RefusesWhatIsNoTensorByName) {
   EXPECT_THAT(refused(list), AllOf(HasSubstr("output 'y'"), HasSubstr("not a tensor")));
 }
 
-TEST(Reader, RefusesLocalFunctionsAndSparseInitializers) {
-  OnnxBuilder function = relu(), sparse = relu();
-  function.proto().add_functions()->set_name("my_block");
-  EXPECT_THAT(refused(function), HasSubstr("my_block"));
+TEST(Reader, RefusesSparseInitializers) {
+  OnnxBuilder sparse = relu();
   sparse.proto().mutable_graph()->add_sparse_initializer();
   EXPECT_THAT(refused(sparse), HasSubstr("sparse"));
 }
@@ -213,13 +211,32 @@ onnx::AttributeProto* last_attribute(OnnxBuilder& net) {
   return node->mutable_attribute(node->attribute_size() - 1);
 }
 
-TEST(Reader, KeepsOnlyTheNameOfSubgraphs) {
+TEST(Reader, ReadsSubgraphsAndWhatTheyTakeFromAround) {
   OnnxBuilder net;
-  net.input("x", {1}).node("If", {"x"}, {"y"}).attribute("then_branch", int64_t{0}).output("y");
+  net.input("x", {1})
+      .node("Neg", {"x"}, {"n"})
+      .node("If", {"x"}, {"y"})
+      .attribute("then_branch", int64_t{0})
+      .output("y");
   last_attribute(net)->set_type(onnx::AttributeProto::GRAPH);
-  last_attribute(net)->mutable_g()->set_name("yes");
+  auto* branch = last_attribute(net)->mutable_g();
+  branch->set_name("yes");
+  const auto add = [&](const std::string& op, const std::string& in, const std::string& out) {
+    auto* node = branch->add_node();
+    node->set_op_type(op), node->add_input(in), node->add_output(out);
+  };
+  add("Exp", "inner", "b"), add("Abs", "n", "inner");  // in the wrong order
+  branch->add_output()->set_name("b");
   const OnnxModel model = read_bytes(net.bytes());
-  EXPECT_EQ(std::get<Subgraph>(model.nodes.at(0).attributes.all().at("then_branch")).name, "yes");
+  const NodeSpec& node = model.nodes.at(1);
+  EXPECT_EQ(node.captures, Strings{"n"});
+  const auto& subgraph = std::get<Subgraph>(node.attributes.all().at("then_branch"));
+  EXPECT_EQ(subgraph.name, "yes");
+  EXPECT_EQ(subgraph.body->outputs, Strings{"b"});
+  EXPECT_EQ(subgraph.body->nodes.at(0).op_type, "Abs");
+
+  branch->mutable_node(1)->set_input(0, "nowhere");
+  EXPECT_THAT(refused(net), AllOf(HasSubstr("nowhere"), HasSubstr("If")));
 }
 
 TEST(Reader, RefusesAttributesOfUnknownTypesByName) {
@@ -255,6 +272,7 @@ TEST(Limits, HoldForTheDepthOfSubgraphs) {
     for (int level = 0; level < levels; ++level) {
       auto* attribute = (level == 0 ? graph->mutable_node(0) : graph->add_node())->add_attribute();
       attribute->set_name("body"), attribute->set_type(onnx::AttributeProto::GRAPH);
+      if (level > 0) graph->mutable_node(0)->add_output("y" + std::to_string(level));
       graph = attribute->mutable_g();
     }
     return net;

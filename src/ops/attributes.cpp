@@ -65,4 +65,15 @@ std::string Attributes::require_string(const std::string& name) const {
   return require<std::string>(values_, name, "a text");
 }
 
+void change_bodies(NodeSpec& node, const std::function<void(GraphBody&)>& change) {
+  const Attributes before = node.attributes;
+  for (const auto& [name, value] : before.all()) {
+    const auto* subgraph = std::get_if<Subgraph>(&value);
+    if (!subgraph || !subgraph->body) continue;
+    auto body = std::make_shared<GraphBody>(*subgraph->body);
+    change(*body);
+    node.attributes.set(name, Subgraph{subgraph->name, std::move(body)});
+  }
+}
+
 }  // namespace vitrail

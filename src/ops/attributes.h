@@ -5,7 +5,9 @@
 
 #include <vitrail/tensor.h>
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -17,9 +19,12 @@ using Ints = std::vector<int64_t>;
 using Floats = std::vector<double>;
 using Strings = std::vector<std::string>;
 
-/// A subgraph attribute (If, Loop) is only named: the reader keeps its text for error messages.
+struct GraphBody;
+
+/// A branch of an If or the body of a Loop.
 struct Subgraph {
   std::string name;
+  std::shared_ptr<const GraphBody> body;
 };
 
 using AttributeValue = std::variant<int64_t, double, std::string, Ints, Floats, Strings, Tensor, Subgraph>;
@@ -57,8 +62,19 @@ struct NodeSpec {
   std::string scope;   ///< dotted module path from the exporter, e.g. "layer1.0.conv1"; may be empty
   Strings inputs;      ///< value names; "" where an optional input is absent
   Strings outputs;     ///< value names; "" where an optional output is not wanted
+  Strings captures;    ///< values of the graph around it that its subgraphs use
   Attributes attributes;
-  int64_t opset = 0;  ///< of the file, for messages
+  int64_t opset = 0;  ///< of its domain in the file
 };
+
+/// Nodes in an order in which they can run. Names that nothing in the body defines are those of the graph around it.
+struct GraphBody {
+  Strings inputs, outputs;
+  std::vector<NodeSpec> nodes;
+  std::map<std::string, Tensor> initializers;
+};
+
+/// Replaces each subgraph of a node by a copy that `change` has changed.
+void change_bodies(NodeSpec& node, const std::function<void(GraphBody&)>& change);
 
 }  // namespace vitrail
