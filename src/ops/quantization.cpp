@@ -88,11 +88,15 @@ class Quantizer {
 
   /// The integers, as floating numbers.
   Tensor operator()(const Tensors& in) const {
-    const Tensor x = at::isFloatingType(in[0].scalar_type()) ? in[0] : in[0].to(at::kDouble);
-    Tensor q = at::round(x / spread_(in[1], x).to(x.scalar_type()));  // half to even
-    if (has(in, 2)) q = q + spread_(in[2], x).to(x.scalar_type());
     const Range range = range_of(type(in));
-    return at::clamp(q, range.low, range.high);
+    return at::clamp(unclamped(in), range.low, range.high);
+  }
+
+  /// Before those outside the range of the type are brought to its ends.
+  Tensor unclamped(const Tensors& in) const {
+    const Tensor x = at::isFloatingType(in[0].scalar_type()) ? in[0] : in[0].to(at::kDouble);
+    const Tensor q = at::round(x / spread_(in[1], x).to(x.scalar_type()));  // half to even
+    return has(in, 2) ? q + spread_(in[2], x).to(x.scalar_type()) : q;
   }
 
  private:
@@ -143,11 +147,11 @@ class QuantizeDequantize : public Operator {
   std::string describe() const override { return quantize_.spread().describe() + ", gradient straight through"; }
   Tensors forward(const Tensors& in, const RunContext&) const override {
     const Tensor& x = in[0];
-    const Tensor scale = quantize_.spread()(in[1], x), q = quantize_(in).detach();
+    const Tensor scale = quantize_.spread()(in[1], x), q = quantize_.unclamped(in).detach();
     const Tensor zero = has(in, 2) ? quantize_.spread()(in[2], x).to(x.scalar_type()) : at::zeros({}, x.options());
-    const Tensor y = (q - zero) * scale;
     const Range range = range_of(quantize_.type(in));
-    const Tensor passes = q.gt(range.low).logical_and(q.lt(range.high));
+    const Tensor y = (q.clamp(range.low, range.high) - zero) * scale;
+    const Tensor passes = q.ge(range.low).logical_and(q.le(range.high));
     return {y + at::where(passes, x - x.detach(), 0.0)};
   }
 

@@ -61,6 +61,11 @@ TEST(QuantizeDequantize, PassesTheGradientWhereNothingIsClamped) {
   const Tensor y = run("QuantizeDequantize", {x, scale(0.02), int_tensor({0}).to(at::kChar)[0]})[0];
   const Tensor weights = float_tensor({1, 2, 3, 4, 5}, {5});
   expect_values(torch::autograd::grad({(y * weights).sum()}, {x})[0], {0, 2, 3, 4, 0}, {5});
+  // What rounds to an end of the range is not clamped: half a step on either side of 0 and of 255.
+  Tensor ends = float_tensor({-0.6, -0.4, 0.4, 254.6, 255.4, 255.6}, {6}).requires_grad_();
+  const Tensor bytes_only = run("QuantizeDequantize", {ends, scale(1)})[0];
+  expect_values(bytes_only, {0, 0, 0, 255, 255, 255}, {6});
+  expect_values(torch::autograd::grad({bytes_only.sum()}, {ends})[0], {0, 1, 1, 1, 1, 0}, {6});
 }
 
 }  // namespace
