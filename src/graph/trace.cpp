@@ -33,6 +33,7 @@
 #include <optional>
 
 #include "graph/draft.h"
+#include "graph/subgraphs.h"
 #include "ops/arguments.h"
 #include "ops/creation.h"
 #include "ops/failure.h"
@@ -231,35 +232,6 @@ class Tracer {
                      "that part fixed, or as a model of its own.");
   }
 
-  static const GraphBody& body_of(const NodeSpec& node, const std::string& name) {
-    const auto it = node.attributes.all().find(name);
-    const auto* subgraph = it == node.attributes.all().end() ? nullptr : std::get_if<Subgraph>(&it->second);
-    if (!subgraph || !subgraph->body) throw ModelError(node_title(node) + " has no " + name + ".");
-    return *subgraph->body;
-  }
-
-  using Renaming = std::unordered_map<std::string, std::string>;
-
-  static std::string renamed(const std::string& name, const Renaming& names) {
-    auto it = names.find(name);
-    return it == names.end() ? name : it->second;
-  }
-
-  /// Names of the graph around it, in a node and in the graphs within it.
-  static void rename_uses(NodeSpec& node, const Renaming& names) {
-    for (std::string& input : node.inputs) input = renamed(input, names);
-    for (std::string& capture : node.captures) capture = renamed(capture, names);
-    change_bodies(node, [&](GraphBody& body) {
-      Renaming outside = names;  // but for what the body defines itself
-      for (const std::string& input : body.inputs) outside.erase(input);
-      for (const auto& [name, tensor] : body.initializers) outside.erase(name);
-      for (const NodeSpec& inner : body.nodes)
-        for (const std::string& output : inner.outputs) outside.erase(output);
-      for (NodeSpec& inner : body.nodes) rename_uses(inner, outside);
-      for (std::string& output : body.outputs) output = renamed(output, outside);
-    });
-  }
-
   std::string fresh(const std::string& base) {
     std::string name = base;
     // Counting on from the last number: a loop makes many values of one name.
@@ -330,7 +302,7 @@ class Tracer {
   void visit_if(const NodeSpec& node) {
     if (node.inputs.empty()) throw ModelError(node_title(node) + " has no condition.");
     const bool taken = decision(node, node.inputs[0], "condition").item<bool>();
-    const Strings outputs = splice(node, body_of(node, taken ? "then_branch" : "else_branch"), {});
+    const Strings outputs = splice(node, subgraph_of(node, taken ? "then_branch" : "else_branch"), {});
     check_outputs(node, outputs.size());
     for (size_t i = 0; i < node.outputs.size(); ++i)
       if (!node.outputs[i].empty()) visit_derived("Identity", node, {outputs[i]}, node.outputs[i]);
@@ -340,7 +312,7 @@ class Tracer {
   /// the number of the iteration, the condition and the carried values, and gives the condition, the carried
   /// values and values that are stacked over the iterations.
   void visit_loop(const NodeSpec& node) {
-    const GraphBody& body = body_of(node, "body");
+    const GraphBody& body = subgraph_of(node, "body");
     const auto given = [&](size_t i) { return i < node.inputs.size() && !node.inputs[i].empty(); };
     int64_t count = std::numeric_limits<int64_t>::max();
     if (given(0)) count = decision(node, node.inputs[0], "trip count").item<int64_t>();

@@ -5,6 +5,7 @@
 #include <string>
 #include <tuple>
 
+#include "onnx/onnx_model.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -14,8 +15,6 @@ using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
 using Names = std::map<std::string, std::string>;
 
 constexpr int kMostLevels = 64;
-
-std::string domain_of(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
 
 /// New names for values of the function, in a node and in the graphs within it.
 void rename(onnx::NodeProto& node, const Names& names) {

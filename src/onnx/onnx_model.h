@@ -12,6 +12,9 @@
 
 namespace vitrail {
 
+/// The standard domain has two spellings; it is "" everywhere behind the reader.
+inline std::string domain_of(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
+
 /// A dimension as the file states it: a number, a symbol ("batch"), or nothing.
 struct OnnxDim {
   int64_t value = -1;  ///< -1 where the file does not give a number

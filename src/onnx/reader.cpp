@@ -35,8 +35,6 @@ void parse(std::span<const std::byte> bytes, const std::string& name, int max_de
         " bytes): truncated, damaged, nested too deeply, or of another format. Export or download it again.");
 }
 
-std::string domain_of(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
-
 /// One model while it is read.
 class Reader {
  public:
