@@ -1,41 +1,91 @@
 // Times runs of a graph on request, so that a driver can interleave them with a peer's.
 //
-//   time_graph MODEL BATCH forward|gradient THREADS     then one line in, the seconds of one run out
+//   time_graph MODEL BATCH MODE THREADS     then one line in, the seconds of one run out
 //
-// `gradient`: the forward and the gradient of the first output with respect to the input.
+// MODE: `plain`, the graph as it is; `gradient`, that and the gradient of the first output with respect to the input;
+// `plan` and `bf16`, the plan in float32 and in bf16; `profile` lists the steps of the plan with their times and ends.
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/randn.h>
 
 #include <chrono>
+#include <cstdio>
+#include <functional>
 #include <iostream>
+#include <map>
 #include <string>
 
 #include "vitrail/graph.h"
+#include "vitrail/memory.h"
+#include "vitrail/plan.h"
 
 using namespace vitrail;
 
+namespace {
+
+struct Case {
+  Graph graph;
+  std::string input, output;
+  Tensor x;
+};
+
+void run_gradient(const Case& c) {
+  Tensor leaf = c.x.detach().requires_grad_();
+  gradient({c.graph.run({{c.input, leaf}}, {c.output})[0].select(1, 0)}, {leaf});
+}
+
+std::shared_ptr<const Plan> make_plan(const Case& c, const std::string& precision) {
+  PlanOptions options;
+  options.batch = c.x.size(0);
+  options.precision = precision;
+  const Plan::Attempt attempt = Plan::make(c.graph, c.input, c.output, options);
+  if (!attempt.plan) throw std::runtime_error("no plan: " + attempt.refusal);
+  return attempt.plan;
+}
+
+void print_profile(const Plan& plan) {
+  std::map<std::string, double> by_op;
+  double sum = 0;
+  for (const PlanStep& step : plan.steps()) {
+    std::printf("%9.1f us %10lld bytes  %-32s %s  %s\n", 1e6 * step.seconds, static_cast<long long>(step.bytes),
+                step.op.c_str(), step.output.c_str(), step.details.c_str());
+    by_op[step.op] += step.seconds;
+    sum += step.seconds;
+  }
+  for (const auto& [op, seconds] : by_op) std::printf("%5.1f %%  %s\n", 100 * seconds / sum, op.c_str());
+}
+
+}  // namespace
+
 int main(int argc, char** argv) try {
-  if (argc != 5) throw std::invalid_argument("usage: time_graph MODEL BATCH forward|gradient THREADS");
+  if (argc != 5) throw std::invalid_argument("usage: time_graph MODEL BATCH MODE THREADS");
+  const std::string mode = argv[3];
+  use_caching_allocator();
   at::set_num_threads(std::stoi(argv[4]));
   const Graph graph = Graph::load(argv[1]);
-  const bool with_gradient = std::string(argv[3]) == "gradient";
   std::vector<int64_t> sizes;
   for (const Dim& dim : graph.inputs()[0].shape) sizes.push_back(dim.at(std::stoi(argv[2])));
-  const Tensor x = at::randn(sizes);
-  const std::string input = graph.inputs()[0].name, output = graph.outputs()[0].name;
+  const Case c{graph, graph.inputs()[0].name, graph.outputs()[0].name, at::randn(sizes)};
 
+  std::function<void()> run;
+  if (mode == "plain") run = [&] { graph.run({{c.input, c.x}}, {c.output}); };
+  if (mode == "gradient") run = [&] { run_gradient(c); };
+  if (mode == "profile") {
+    print_profile(*make_plan(c, "float32"));
+    return 0;
+  }
+  if (mode == "plan" || mode == "bf16") {
+    const auto plan = make_plan(c, mode == "plan" ? "float32" : "bf16");
+    std::cerr << "chunk " << plan->chunk() << ", difference " << plan->difference() << '\n';
+    run = [&c, plan] { plan->run(c.x); };
+  }
+  if (!run) throw std::invalid_argument("unknown mode " + mode);
   std::cout << "ready" << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
+    const at::AutoGradMode gradients(mode == "gradient");
     const auto begin = std::chrono::steady_clock::now();
-    if (with_gradient) {
-      Tensor leaf = x.detach().requires_grad_();
-      gradient({graph.run({{input, leaf}}, {output})[0].select(1, 0)}, {leaf});
-    } else {
-      at::NoGradGuard no_grad;
-      graph.run({{input, x}}, {output});
-    }
+    run();
     std::cout << std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() << std::endl;
   }
   return 0;

@@ -63,7 +63,7 @@ class ExplainCommand {
       methods_ = parse_methods(chosen, arguments_.seed);
       say(print_note, "no method was named, taking " + chosen + " (choose with -m; `vitrail methods` lists all)");
     }
-    return arguments_.dry_run ? plan(model) : explain(model);
+    return arguments_.dry_run ? estimate(model) : explain(model);
   }
 
  private:
@@ -133,12 +133,12 @@ class ExplainCommand {
   }
 
   /// The cost of the first photo that can be read stands for all.
-  ExitCode plan(const Model& model) {
+  ExitCode estimate(const Model& model) {
     for (const Photo& photo : photos_) {
       if (!photo.problem.empty()) continue;
       try {
         const Image image = arguments_.images.read(photo.path);
-        print_plan(plan_explanations(model, image, methods_, targets_, execution_));
+        print_estimate(estimate_explanations(model, image, methods_, targets_, execution_));
         return ExitCode::done;
       } catch (const InputError& error) {
         print_error(error.what());
@@ -147,22 +147,22 @@ class ExplainCommand {
     return ExitCode::input;
   }
 
-  void print_plan(const Plan& plan) {
+  void print_estimate(const Estimate& estimate) {
     const auto photos =
         std::count_if(photos_.begin(), photos_.end(), [](const Photo& photo) { return photo.problem.empty(); });
-    const double total = plan.seconds() * static_cast<double>(photos);
+    const double total = estimate.seconds() * static_cast<double>(photos);
     if (arguments_.json) {
       Json methods = Json::array();
-      for (const PlannedMethod& method : plan.methods)
+      for (const MethodEstimate& method : estimate.methods)
         methods.push_back({{"method", method.method},
                            {"forwards", method.forwards},
                            {"backwards", method.backwards},
                            {"seconds", method.seconds}});
-      std::cout << Json({{"format", "vitrail-plan"},
+      std::cout << Json({{"format", "vitrail-estimate"},
                          {"version", 1},
                          {"images", photos},
-                         {"targets", plan.targets},
-                         {"seconds_per_forward", plan.seconds_per_forward},
+                         {"targets", estimate.targets},
+                         {"seconds_per_forward", estimate.seconds_per_forward},
                          {"methods", methods},
                          {"seconds", total}})
                        .dump(1)
@@ -170,12 +170,12 @@ class ExplainCommand {
       return;
     }
     std::vector<std::vector<std::string>> rows;
-    for (const PlannedMethod& method : plan.methods)
+    for (const MethodEstimate& method : estimate.methods)
       rows.push_back({method.method, show_cost(method.forwards, method.backwards), show_duration(method.seconds)});
     print_table(rows);
-    std::cout << "one forward takes " << show_number(1000 * plan.seconds_per_forward) << " ms here; " << photos
-              << (photos == 1 ? " photo, " : " photos, ") << plan.targets
-              << (plan.targets == 1 ? " target" : " targets") << ": about " << show_duration(total) << '\n';
+    std::cout << "one forward takes " << show_number(1000 * estimate.seconds_per_forward) << " ms here; " << photos
+              << (photos == 1 ? " photo, " : " photos, ") << estimate.targets
+              << (estimate.targets == 1 ? " target" : " targets") << ": about " << show_duration(total) << '\n';
   }
 
   void say(void (*print)(const std::string&), const std::string& message) const {

@@ -123,6 +123,7 @@ class Graph {
   const std::vector<std::string>& notes() const;
 
   struct Impl;
+  const Impl& impl() const { return *impl_; }  ///< for what is built on graphs inside the library
 
  private:
   explicit Graph(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}

@@ -55,18 +55,18 @@ ImageResult explain_image(const Model& model, const Image& image, const Methods&
 std::string default_methods(const Model& model);
 
 /// What a run will cost, before it is started.
-struct PlannedMethod {
+struct MethodEstimate {
   std::string method;  ///< canonical
   int64_t forwards = 0, backwards = 0;
   double seconds = 0;  ///< estimated: forwards + 2 backwards, at the measured time of a forward
 };
-struct Plan {
-  std::vector<PlannedMethod> methods;  ///< for one photo
+struct Estimate {
+  std::vector<MethodEstimate> methods;  ///< for one photo
   int64_t targets = 0;                 ///< that the target strings stand for
   double seconds_per_forward = 0;      ///< measured on this machine, a sample of a full batch
   double seconds() const;              ///< of all methods, for one photo
 };
-Plan plan_explanations(const Model& model, const Image& image, const Methods& methods,
+Estimate estimate_explanations(const Model& model, const Image& image, const Methods& methods,
                        std::span<const std::string> targets, const Execution& execution = {});
 
 /// The names of an explanation's files, in the folder of its photo; empty where there is none.

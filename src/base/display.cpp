@@ -29,6 +29,20 @@ std::string show_duration(double seconds) {
   return std::to_string(whole / 3600) + " h " + std::to_string(whole % 3600 / 60) + " min";
 }
 
+std::string show_bytes(int64_t bytes) {
+  if (bytes < 1000) return std::to_string(bytes) + (bytes == 1 ? " byte" : " bytes");
+  auto amount = static_cast<double>(bytes);
+  const char* unit = "";
+  for (const char* next : {"kB", "MB", "GB", "TB"}) {
+    if (amount < 999.5) break;
+    amount /= 1000;
+    unit = next;
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g %s", amount, unit);
+  return text;
+}
+
 std::string show_cost(int64_t forwards, int64_t backwards) {
   return counted(forwards, " forward") + (backwards > 0 ? ", " + counted(backwards, " backward") : "");
 }

@@ -16,6 +16,9 @@ std::string show_share(double share);
 /// "18 ms", "3.2 s", "12 s", "3 min 20 s", "2 h 5 min".
 std::string show_duration(double seconds);
 
+/// "512 bytes", "1.5 MB", "2.3 GB": powers of ten.
+std::string show_bytes(int64_t bytes);
+
 /// "1 forward", "2080 forwards, 64 backwards".
 std::string show_cost(int64_t forwards, int64_t backwards);
 

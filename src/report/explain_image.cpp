@@ -60,23 +60,23 @@ std::string default_methods(const Model& model) {
   return model.probe({any})->spatial_layers().empty() ? "sobol" : "gradcam,sobol";
 }
 
-Plan plan_explanations(const Model& model, const Image& image, const Methods& methods,
+Estimate estimate_explanations(const Model& model, const Image& image, const Methods& methods,
                        std::span<const std::string> targets, const Execution& execution) {
   const Tensor input = model.prepare(image).input;
-  Plan plan;
-  plan.targets = static_cast<int64_t>(targets_of(model, input, targets).size());
-  plan.seconds_per_forward = measure_forward(model, input, execution.batch);
+  Estimate estimate;
+  estimate.targets = static_cast<int64_t>(targets_of(model, input, targets).size());
+  estimate.seconds_per_forward = measure_forward(model, input, execution.batch);
   for (const auto& method : methods) {
-    const Method::Cost cost = method->cost(input.size(2), input.size(3), plan.targets);
+    const Method::Cost cost = method->cost(input.size(2), input.size(3), estimate.targets);
     const auto steps = static_cast<double>(cost.forwards + 2 * cost.backwards);
-    plan.methods.push_back({method->canonical(), cost.forwards, cost.backwards, steps * plan.seconds_per_forward});
+    estimate.methods.push_back({method->canonical(), cost.forwards, cost.backwards, steps * estimate.seconds_per_forward});
   }
-  return plan;
+  return estimate;
 }
 
-double Plan::seconds() const {
+double Estimate::seconds() const {
   double sum = 0;
-  for (const PlannedMethod& method : methods) sum += method.seconds;
+  for (const MethodEstimate& method : methods) sum += method.seconds;
   return sum;
 }
 

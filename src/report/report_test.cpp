@@ -188,10 +188,10 @@ TEST_F(ReportTest, ExplainsAPhotoForSeveralTargets) {
   EXPECT_EQ(result.prediction.size(), 2u);
   EXPECT_FALSE(result.partial());
 
-  const Plan plan = plan_explanations(model_, image, methods, targets);
-  EXPECT_EQ(plan.targets, 2);
-  EXPECT_EQ(plan.methods[1].forwards, result.explanations[2].forwards);
-  EXPECT_GT(plan.seconds(), 0);
+  const Estimate estimate = estimate_explanations(model_, image, methods, targets);
+  EXPECT_EQ(estimate.targets, 2);
+  EXPECT_EQ(estimate.methods[1].forwards, result.explanations[2].forwards);
+  EXPECT_GT(estimate.seconds(), 0);
 }
 
 TEST_F(ReportTest, ACancellationStartsNoMethod) {

@@ -1,0 +1,84 @@
+#pragma once
+
+// A plan: how one stretch of a graph, from an input to an output, is best computed on this machine. For scoring only.
+//
+// What a plan does differently from Graph::run, while it computes the same function:
+//
+//   - scales and shifts (BatchNormalization, layer scale) are folded into the weights before them, in double precision;
+//   - a convolution or linear layer, the activation behind it and the sum with a residual branch are one call of oneDNN;
+//   - tensors are channels-last, weights are packed once for the processor, values are overwritten where nobody else
+//     holds them, attention never writes its weights down;
+//   - a batch is cut into chunks of the size that was fastest when the plan was made: on a CPU small ones often are.
+//
+// It records no gradients, and it stays on the CPU. It is compared with Graph::run when it is made, and refused where
+// it differs. A plan is immutable and may be run from several threads at once. The output depends on the chunk only by
+// rounding; the same plan gives the same bytes.
+
+#include <vitrail/graph.h>
+#include <vitrail/tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace vitrail {
+
+struct PlanOptions {
+  std::string precision = "float32";  ///< or bf16: half the bytes, for processors that compute in it
+  int64_t batch = 8;                  ///< samples that runs will bring at a time
+  int64_t chunk = 0;                  ///< samples a pass; 0: the fastest of 1, 2, 4, 8 and the batch, by timing
+  /// Refused where max |plan - graph| / max |graph| over the samples is more: as a default 1e-4 in float32 and 1.5e-2
+  /// in bf16, where also the samples must keep their order (rank correlation of each sample's leading score >= .99).
+  double tolerance = 0;
+  /// What the plan is compared and timed on, in the shape of the graph's input; undefined: eight samples of noise.
+  Tensor samples = {};
+};
+
+/// One computation of a plan.
+struct PlanStep {
+  std::string op;       ///< "Conv + Relu", "MatMul + Gelu", "Softmax"
+  std::string node;     ///< name of the last node in it
+  std::string details;  ///< how it is computed, for people
+  std::vector<std::string> inputs;
+  std::string output;  ///< the value, as the graph names it
+  int64_t bytes = 0;   ///< of the outputs, for one sample
+  double seconds = 0;  ///< of one sample, measured at the chosen chunk
+};
+
+class Plan {
+ public:
+  struct Attempt;
+
+  /// Makes a plan from the graph's value `input` (it may be an inner one) to `output`.
+  static Attempt make(const Graph& graph, const std::string& input, const std::string& output,
+                      const PlanOptions& options = {});
+
+  /// The value of `output`, float32, without gradients. `input` as Graph::run takes it, of any batch.
+  Tensor run(const Tensor& input) const;
+
+  const std::vector<PlanStep>& steps() const;
+  int64_t chunk() const;
+  std::string precision() const;
+  double difference() const;           ///< max |plan - graph| / max |graph| when it was made
+  int64_t bytes_per_sample() const;    ///< of all values alive at once at the worst step, for one sample
+  int64_t bytes_of_weights() const;    ///< packed and folded ones
+
+  /// What makes a run repeatable: precision, chunk; and the difference, for the record.
+  std::map<std::string, std::string> record() const;
+
+  struct Impl;
+
+ private:
+  explicit Plan(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+  std::shared_ptr<const Impl> impl_;
+};
+
+/// A plan, or why there is none.
+struct Plan::Attempt {
+  std::shared_ptr<const Plan> plan;
+  std::string refusal;
+};
+
+}  // namespace vitrail

@@ -1,0 +1,353 @@
+// Making a plan: fuse, pack, compare with the graph, time chunks. Running it: step by step, each value handed to its
+// last user.
+
+#include "vitrail/plan.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/randn.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <functional>
+#include <optional>
+#include <set>
+#include <unordered_map>
+
+#include "ops/describe.h"
+#include "ops/failure.h"
+#include "plan/step.h"
+#include "vitrail/error.h"
+
+namespace vitrail {
+
+struct Plan::Impl {
+  static constexpr int kAbsent = Graph::Impl::kAbsent;
+
+  struct Bound {
+    std::unique_ptr<Step> step;
+    const Graph::Impl::Node* node;
+    std::vector<int> inputs;    ///< slots; kAbsent where there is none
+    std::vector<char> is_last;  ///< one an input: nobody needs it afterwards
+    std::vector<int> outputs;   ///< slots; kAbsent where nobody needs it
+  };
+
+  explicit Impl(const Graph& graph) : graph(graph) {}
+
+  Graph graph;  ///< keeps the nodes alive
+  std::vector<Bound> bound;
+  Tensors constants;  ///< by slot; undefined for what is computed
+  int input = 0, output = 0;
+  at::ScalarType precision = at::kFloat;
+  Shape input_shape;
+
+  std::vector<PlanStep> steps;
+  int64_t chunk = 1;
+  double difference = 0;
+  int64_t bytes_per_sample = 0, bytes_of_weights = 0;
+
+  /// Sees every step when it has run: its number, what it gave, and all that is alive beside it.
+  using Watch = std::function<void(size_t step, const Tensors& out, const Tensors& in, const Tensors& slots)>;
+
+  Tensor run_chunk(const Tensor& x, const Watch& watch = {}) const;
+  Tensor run(const Tensor& x, int64_t samples_a_pass) const;
+};
+
+namespace {
+
+/// The plan cannot be: says why.
+struct Refusal {
+  std::string why;
+};
+
+constexpr double kRankAgreement = 0.99;
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2g", value);
+  return text;
+}
+
+at::ScalarType parse_precision(const std::string& name) {
+  if (name == "float32") return at::kFloat;
+  if (name == "bf16") return at::kBFloat16;
+  throw UsageError("unknown precision '" + name + "'; expected float32 or bf16.");
+}
+
+bool is_by_sample(const Shape& shape) {
+  return !shape.empty() && shape[0] == Dim{0, 1} &&
+         std::all_of(shape.begin() + 1, shape.end(), [](const Dim& dim) { return dim.per_batch == 0; });
+}
+
+/// What must hold before any work is done.
+void check_possible(const Graph::Impl& graph, int input, int output, at::ScalarType precision) {
+  if (!graph.device.is_cpu()) throw Refusal{"plans are for the CPU, the model is on " + graph.device.str()};
+  if (!onednn::available()) throw Refusal{"this libtorch has no fused oneDNN operators"};
+  if (graph.float_type != at::kFloat) throw Refusal{"the model computes in float64"};
+  if (!graph.batch.generalises) throw Refusal{"the model cannot run several samples at once: " + graph.batch.reason};
+  for (const int id : {input, output})
+    if (!is_by_sample(graph.values[id].traced.shape))
+      throw Refusal{"'" + graph.values[id].name + "' has the shape " + to_string(graph.values[id].traced.shape) +
+                    "; plans need one row a sample"};
+  if (precision == at::kBFloat16 && !onednn::has_bf16())
+    throw Refusal{"this processor has no bf16 arithmetic (AVX512-BF16 or AMX)"};
+}
+
+/// Slots for the values that the steps use, steps bound to them.
+void bind(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftStep> drafts, int input, int output,
+          int64_t batch) {
+  std::unordered_map<int, int> slots;
+  const auto slot = [&](int id) {
+    if (id == Plan::Impl::kAbsent) return id;
+    const auto [it, is_new] = slots.emplace(id, static_cast<int>(slots.size()));
+    if (is_new) {
+      Tensor constant = graph.values[id].constant;
+      if (constant.defined() && constant.scalar_type() == at::kFloat) constant = constant.to(plan.precision);
+      plan.constants.push_back(constant);
+    }
+    return it->second;
+  };
+  plan.input = slot(input);
+  plan.output = slot(output);
+  for (DraftStep& draft : drafts) {
+    Plan::Impl::Bound bound;
+    bound.step = make_step(draft, graph, plan.precision, batch);
+    bound.node = draft.node;
+    PlanStep about;
+    about.op = draft.op;
+    about.node = draft.node->spec.name;
+    about.details = bound.step->details();
+    for (const int id : draft.inputs) {
+      bound.inputs.push_back(slot(id));
+      if (id != Plan::Impl::kAbsent) about.inputs.push_back(graph.values[id].name);
+    }
+    for (const int id : draft.node->outputs) bound.outputs.push_back(slot(id));
+    about.output = graph.values[draft.node->outputs[0]].name;
+    plan.bytes_of_weights += bound.step->bytes();
+    draft.layer.reset();  // the packed weights stay
+    plan.steps.push_back(std::move(about));
+    plan.bound.push_back(std::move(bound));
+  }
+  // From the end: the first use met is the last one; an output that is not used is not kept.
+  std::vector<char> needed(plan.constants.size(), 0);
+  needed[plan.output] = 1;
+  for (auto step = plan.bound.rbegin(); step != plan.bound.rend(); ++step) {
+    for (int& output_slot : step->outputs)
+      if (output_slot != Plan::Impl::kAbsent && !needed[output_slot]) output_slot = Plan::Impl::kAbsent;
+    step->is_last.assign(step->inputs.size(), 0);
+    for (size_t i = step->inputs.size(); i-- > 0;) {
+      const int id = step->inputs[i];
+      if (id == Plan::Impl::kAbsent || plan.constants[id].defined()) continue;
+      step->is_last[i] = !needed[id];
+      needed[id] = 1;
+    }
+  }
+}
+
+double relative_difference(const Tensor& a, const Tensor& b) {
+  const Tensor difference = (a - b).abs().max(), size = b.abs().max();
+  return difference.item<double>() / std::max(size.item<double>(), 1e-30);
+}
+
+Tensor ranks(const Tensor& values) { return values.argsort().argsort().to(at::kDouble); }
+
+/// Spearman's, of the samples' scores in the column that leads for the first sample.
+double rank_agreement(const Tensor& a, const Tensor& b) {
+  const int64_t column = b[0].flatten().argmax().item<int64_t>();
+  const auto centred = [&](const Tensor& scores) {
+    const Tensor r = ranks(scores.flatten(1).select(1, column));
+    return r - r.mean();
+  };
+  const Tensor x = centred(a), y = centred(b);
+  return ((x * y).sum() / (x.square().sum() * y.square().sum()).sqrt()).item<double>();
+}
+
+void compare(Plan::Impl& plan, const Tensor& samples, const Tensor& expected, double tolerance) {
+  const Tensor found = plan.run(samples, samples.size(0));
+  if (!expected.isfinite().all().item<bool>())
+    throw Refusal{"the model gives NaN or infinity on the samples, so that nothing can be compared"};
+  plan.difference = relative_difference(found, expected);
+  if (!(plan.difference <= tolerance))
+    throw Refusal{"it differs from the graph by " + number(plan.difference) + " of the largest value (allowed: " +
+                  number(tolerance) + ")"};
+  if (plan.precision == at::kFloat || samples.size(0) < 2) return;
+  const double agreement = rank_agreement(found, expected);
+  if (!(agreement >= kRankAgreement))
+    throw Refusal{"in bf16 the samples change their order (rank correlation " + number(agreement) + ", asked for " +
+                  number(kRankAgreement) + ")"};
+}
+
+/// The fastest of 1, 2, 4, 8 and the batch, by the median of a few interleaved runs.
+int64_t time_chunks(const Plan::Impl& plan, const Tensor& samples, int64_t batch) {
+  constexpr int kRounds = 5;
+  constexpr double kSeconds = 2;
+  std::set<int64_t> sizes = {batch};
+  for (const int64_t size : {1, 2, 4, 8})
+    if (size < batch) sizes.insert(size);
+  if (sizes.size() == 1) return batch;
+  std::map<int64_t, std::vector<double>> seconds;
+  const auto inputs = [&](int64_t size) {
+    Tensors parts;
+    for (int64_t left = size; left > 0; left -= samples.size(0))
+      parts.push_back(samples.narrow(0, 0, std::min(left, samples.size(0))));
+    return at::cat(parts);
+  };
+  for (const int64_t size : sizes) plan.run_chunk(inputs(size));  // kernels are made for each size
+  const double begin = now();
+  for (int round = 0; round < kRounds && (round == 0 || now() - begin < kSeconds); ++round)
+    for (const int64_t size : sizes) {
+      const Tensor x = inputs(size);
+      const double start = now();
+      plan.run_chunk(x);
+      seconds[size].push_back((now() - start) / static_cast<double>(size));
+    }
+  int64_t best = batch;
+  const auto median = [&](int64_t size) {
+    std::vector<double>& times = seconds[size];
+    std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
+    return times[times.size() / 2];
+  };
+  double shortest = median(best);
+  for (const int64_t size : sizes)
+    if (median(size) < shortest) {
+      best = size;
+      shortest = median(size);
+    }
+  return best;
+}
+
+int64_t bytes_of(std::initializer_list<const Tensors*> lists) {
+  std::unordered_map<const void*, int64_t> storages;
+  for (const Tensors* list : lists)
+    for (const Tensor& t : *list)
+      if (t.defined() && t.has_storage())
+        storages[t.storage().unsafeGetStorageImpl()] = static_cast<int64_t>(t.storage().nbytes());
+  int64_t bytes = 0;
+  for (const auto& [storage, size] : storages) bytes += size;
+  return bytes;
+}
+
+/// Bytes and seconds of every step, a sample.
+void measure(Plan::Impl& plan, const Tensor& x) {
+  const int64_t samples = x.size(0);
+  double last = now();
+  plan.run_chunk(x, [&](size_t step, const Tensors& out, const Tensors& in, const Tensors& slots) {
+    plan.steps[step].seconds = (now() - last) / static_cast<double>(samples);
+    plan.steps[step].bytes = bytes_of({&out}) / samples;
+    plan.bytes_per_sample = std::max(plan.bytes_per_sample, bytes_of({&out, &in, &slots}) / samples);
+    last = now();
+  });
+}
+
+Tensor default_samples(const Shape& shape) {
+  constexpr int64_t kSamples = 8;
+  Ints sizes;
+  for (const Dim& dim : shape) sizes.push_back(dim.at(kSamples));
+  return at::randn(sizes);
+}
+
+}  // namespace
+
+Tensor Plan::Impl::run_chunk(const Tensor& x, const Watch& watch) const {
+  c10::InferenceMode inference;
+  RunContext context;
+  context.batch = x.size(0);
+  Tensors slots(constants.size());
+  slots[input] = x.scalar_type() == at::kFloat ? x.to(precision) : x;
+  if (slots[input].dim() == 4 && slots[input].is_floating_point())
+    slots[input] = slots[input].contiguous(at::MemoryFormat::ChannelsLast);
+  for (size_t n = 0; n < bound.size(); ++n) {
+    const Bound& step = bound[n];
+    Tensors in(step.inputs.size());
+    for (size_t i = 0; i < in.size(); ++i) {
+      const int id = step.inputs[i];
+      if (id == kAbsent) continue;
+      if (constants[id].defined())
+        in[i] = constants[id];
+      else if (step.is_last[i])
+        in[i] = std::move(slots[id]);
+      else
+        in[i] = slots[id];
+    }
+    Tensors out;
+    try {
+      out = step.step->run(in, context);
+    } catch (...) {
+      rethrow_at(node_title(step.node->spec));
+    }
+    if (watch) watch(n, out, in, slots);
+    for (size_t i = 0; i < step.outputs.size() && i < out.size(); ++i)
+      if (step.outputs[i] != kAbsent) slots[step.outputs[i]] = std::move(out[i]);
+  }
+  return slots[output].to(at::kFloat).contiguous();
+}
+
+Tensor Plan::Impl::run(const Tensor& x, int64_t samples_a_pass) const {
+  at::NoGradGuard no_grad;
+  Tensors parts;
+  for (int64_t first = 0; first < x.size(0); first += samples_a_pass)
+    parts.push_back(run_chunk(x.narrow(0, first, std::min(samples_a_pass, x.size(0) - first))));
+  // A copy also where there is one part: tensors of the inference mode may not be used in a later backward.
+  return at::cat(parts);
+}
+
+Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std::string& output,
+                         const PlanOptions& options) {
+  at::NoGradGuard no_grad;
+  if (options.batch < 1 || options.chunk < 0)
+    throw UsageError("a plan was asked for with batch " + std::to_string(options.batch) + " and chunk " +
+                     std::to_string(options.chunk) + "; expected a batch of at least 1 and a chunk of at least 0.");
+  const Graph::Impl& inside = graph.impl();
+  const int from = inside.find(input), to = inside.find(output);
+  auto impl = std::make_shared<Impl>(graph);
+  impl->precision = parse_precision(options.precision);
+  impl->input_shape = inside.values[from].traced.shape;
+  try {
+    check_possible(inside, from, to, impl->precision);
+    const Tensor samples = options.samples.defined() ? options.samples : default_samples(impl->input_shape);
+    const Tensor expected = graph.run({{input, samples}}, {output})[0].to(at::kFloat);
+    bind(*impl, inside, fuse(inside, from, to), from, to, std::min<int64_t>(options.batch, 8));
+    const double usual = impl->precision == at::kFloat ? 1e-4 : 1.5e-2;
+    compare(*impl, samples, expected, options.tolerance > 0 ? options.tolerance : usual);
+    impl->chunk = options.chunk > 0 ? options.chunk : time_chunks(*impl, samples, options.batch);
+    measure(*impl, samples.narrow(0, 0, std::min(impl->chunk, samples.size(0))));
+  } catch (const Refusal& refusal) {
+    return {nullptr, refusal.why};
+  } catch (const ModelError& error) {
+    return {nullptr, error.what()};
+  }
+  return {std::shared_ptr<const Plan>(new Plan(std::move(impl))), ""};
+}
+
+Tensor Plan::run(const Tensor& input) const {
+  bool fits = static_cast<size_t>(input.dim()) == impl_->input_shape.size() && input.size(0) > 0;
+  for (size_t i = 1; fits && i < impl_->input_shape.size(); ++i) fits = input.size(i) == impl_->input_shape[i].fixed;
+  if (!fits)
+    throw UsageError("a plan for inputs of shape " + to_string(impl_->input_shape) + " was given " +
+                     shape_text(input) + ".");
+  return impl_->run(input, impl_->chunk);
+}
+
+const std::vector<PlanStep>& Plan::steps() const { return impl_->steps; }
+int64_t Plan::chunk() const { return impl_->chunk; }
+std::string Plan::precision() const { return impl_->precision == at::kFloat ? "float32" : "bf16"; }
+double Plan::difference() const { return impl_->difference; }
+int64_t Plan::bytes_per_sample() const { return impl_->bytes_per_sample; }
+int64_t Plan::bytes_of_weights() const { return impl_->bytes_of_weights; }
+
+std::map<std::string, std::string> Plan::record() const {
+  return {{"engine", "fused"},
+          {"precision", precision()},
+          {"chunk", std::to_string(chunk())},
+          {"difference", number(difference())}};
+}
+
+}  // namespace vitrail

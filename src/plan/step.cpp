@@ -1,0 +1,217 @@
+#include "plan/step.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/hardsigmoid.h>
+#include <ATen/ops/hardswish.h>
+#include <ATen/ops/hardtanh.h>
+#include <ATen/ops/leaky_relu.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/silu.h>
+
+#include <cmath>
+
+namespace vitrail {
+namespace {
+
+constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
+
+/// True where writing into the tensor is seen by nobody else.
+bool is_sole_owner(const Tensor& t) { return t.use_count() == 1 && t.storage().use_count() == 1; }
+
+Tensor rounded(const Tensor& t, at::ScalarType precision) { return t.defined() ? t.to(precision).contiguous() : t; }
+
+class ConvolutionStep : public Step {
+ public:
+  ConvolutionStep(const Layer& layer, const Ints& input_size, at::ScalarType precision)
+      : window_(layer.window),
+        activation_(layer.activation),
+        adds_other_(layer.adds_other),
+        bias_(rounded(layer.bias, precision)),
+        weight_(onednn::pack_convolution(rounded(layer.weight, precision), window_, input_size)) {}
+
+  Tensors run(Tensors& in, const RunContext&) const override {
+    const Tensor x = in[0].contiguous(kChannelsLast);
+    if (!adds_other_) return {onednn::convolution(x, weight_, bias_, window_, activation_)};
+    const bool relu = activation_.name == "relu";
+    if (is_sole_owner(in[1]) && in[1].is_contiguous(kChannelsLast)) {
+      onednn::convolution_add_(in[1], x, weight_, bias_, window_, relu);
+      return {std::move(in[1])};
+    }
+    return {onednn::convolution_add(x, in[1].contiguous(kChannelsLast), weight_, bias_, window_, relu)};
+  }
+
+  std::string details() const override { return "oneDNN convolution"; }
+  int64_t bytes() const override { return static_cast<int64_t>(weight_.nbytes()); }
+
+ private:
+  onednn::Window window_;
+  onednn::Activation activation_;
+  bool adds_other_;
+  Tensor bias_, weight_;
+};
+
+class LinearStep : public Step {
+ public:
+  LinearStep(const Layer& layer, int64_t rows, at::ScalarType precision)
+      : activation_(layer.activation),
+        adds_other_(layer.adds_other),
+        channels_first_(layer.channels_first),
+        bias_(rounded(layer.bias, precision)),
+        weight_(onednn::pack_linear(rounded(layer.weight, precision), rows)) {}
+
+  Tensors run(Tensors& in, const RunContext&) const override {
+    const Tensor x = in[0].contiguous();
+    Tensor y;
+    if (adds_other_)
+      y = onednn::linear_add(x, (channels_first_ ? in[1].permute({0, 2, 3, 1}) : in[1]).contiguous(), weight_, bias_);
+    else
+      y = onednn::linear(x, weight_, bias_, activation_);
+    return {channels_first_ ? y.permute({0, 3, 1, 2}) : y};
+  }
+
+  std::string details() const override { return "oneDNN matrix product"; }
+  int64_t bytes() const override { return static_cast<int64_t>(weight_.nbytes()); }
+
+ private:
+  onednn::Activation activation_;
+  bool adds_other_, channels_first_;
+  Tensor bias_, weight_;
+};
+
+/// softmax(scale Q K^T + mask) V without writing the softmax down.
+class AttentionStep : public Step {
+ public:
+  AttentionStep(double scale, bool causal) : scale_(scale), causal_(causal) {}
+  Tensors run(Tensors& in, const RunContext&) const override {
+    const auto mask = in.size() > 3 && in[3].defined() ? std::optional<Tensor>(in[3]) : std::nullopt;
+    const auto scale = scale_ != 0 ? std::optional<double>(scale_) : std::nullopt;
+    return {at::scaled_dot_product_attention(in[0], in[1], in[2], mask, 0, causal_, scale)};
+  }
+  std::string details() const override { return "fused attention"; }
+
+ private:
+  double scale_;
+  bool causal_;
+};
+
+/// True where the tensor may become the result of an elementwise operator on it.
+bool may_overwrite(const Tensor& x) {
+  return is_sole_owner(x) && x.is_floating_point() && x.is_non_overlapping_and_dense();
+}
+
+/// Written over its input where that is nobody else's.
+class ActivationStep : public Step {
+ public:
+  ActivationStep(std::shared_ptr<const Operator> op, onednn::Activation activation)
+      : op_(std::move(op)), activation_(std::move(activation)) {}
+  Tensors run(Tensors& in, const RunContext& context) const override {
+    if (!may_overwrite(in[0])) return op_->forward(in, context);
+    overwrite(in[0]);
+    return {std::move(in[0])};
+  }
+  std::string details() const override { return "in place"; }
+
+ private:
+  void overwrite(Tensor& x) const {
+    const std::string& name = activation_.name;
+    if (name == "relu") x.relu_();
+    if (name == "sigmoid") x.sigmoid_();
+    if (name == "tanh") x.tanh_();
+    if (name == "swish") at::silu_(x);
+    if (name == "hardswish") at::hardswish_(x);
+    if (name == "hardsigmoid") at::hardsigmoid_(x);
+    if (name == "gelu") at::gelu_(x, *activation_.algorithm);
+    if (name == "leaky_relu") at::leaky_relu_(x, activation_.numbers[0]);
+    if (name == "hardtanh") at::hardtanh_(x, activation_.numbers[0], activation_.numbers[1]);
+  }
+
+  std::shared_ptr<const Operator> op_;
+  onednn::Activation activation_;
+};
+
+/// A sum or product written over an operand of the result's shape where that is nobody else's.
+class BinaryStep : public Step {
+ public:
+  explicit BinaryStep(std::shared_ptr<const Operator> op) : op_(std::move(op)), is_sum_(op_->name() == "Add") {}
+  Tensors run(Tensors& in, const RunContext& context) const override {
+    for (const size_t i : {0, 1}) {
+      Tensor &x = in[i], &other = in[1 - i];
+      if (!may_overwrite(x) || x.scalar_type() != other.scalar_type() || !broadcasts(other, x)) continue;
+      is_sum_ ? x.add_(other) : x.mul_(other);
+      return {std::move(x)};
+    }
+    return op_->forward(in, context);
+  }
+  std::string details() const override { return "in place"; }
+
+ private:
+  static bool broadcasts(const Tensor& from, const Tensor& to) {
+    if (from.dim() > to.dim()) return false;
+    for (int64_t i = 1; i <= from.dim(); ++i)
+      if (from.size(-i) != 1 && from.size(-i) != to.size(-i)) return false;
+    return true;
+  }
+
+  std::shared_ptr<const Operator> op_;
+  bool is_sum_;
+};
+
+/// As the graph does it.
+class OperatorStep : public Step {
+ public:
+  explicit OperatorStep(std::shared_ptr<const Operator> op) : op_(std::move(op)) {}
+  Tensors run(Tensors& in, const RunContext& context) const override { return op_->forward(in, context); }
+  std::string details() const override { return op_->describe(); }
+
+ private:
+  std::shared_ptr<const Operator> op_;
+};
+
+/// What the fused attention of ATen computes too: equal heads on [N,heads,tokens,size], no past, no fourth output.
+bool is_simple_attention(const Graph::Impl::Node& node, const Graph::Impl& graph) {
+  const Attributes& attributes = node.spec.attributes;
+  if (node.spec.op_type != "Attention" || attributes.get_float("softcap", 0) != 0 ||
+      attributes.has("softmax_precision") || node.inputs.size() > 4)
+    return false;
+  const auto shape = [&](size_t i) -> const Shape& { return graph.values[node.inputs[i]].traced.shape; };
+  for (size_t i = 0; i < 3; ++i)
+    if (shape(i).size() != 4 || !(shape(i)[1] == shape(0)[1])) return false;
+  if (node.inputs.size() == 4 && node.inputs[3] != Graph::Impl::kAbsent)
+    return graph.values[node.inputs[3]].traced.type == at::kFloat && attributes.get_int("is_causal", 0) == 0;
+  return true;
+}
+
+Ints sizes_of(const Shape& shape, int64_t batch) {
+  Ints sizes;
+  for (const Dim& dim : shape) sizes.push_back(dim.at(batch));
+  return sizes;
+}
+
+}  // namespace
+
+std::unique_ptr<Step> make_step(const DraftStep& draft, const Graph::Impl& graph, at::ScalarType precision,
+                                int64_t batch) {
+  const Graph::Impl::Node& node = *draft.node;
+  if (draft.layer) {
+    const Ints input = sizes_of(graph.values[draft.inputs[0]].traced.shape, batch);
+    if (draft.layer->kind == Layer::Kind::convolution)
+      return std::make_unique<ConvolutionStep>(*draft.layer, input, precision);
+    int64_t rows = 1;
+    for (size_t i = 0; i + 1 < input.size(); ++i) rows *= input[i];
+    return std::make_unique<LinearStep>(*draft.layer, rows, precision);
+  }
+  if (is_simple_attention(node, graph))
+    return std::make_unique<AttentionStep>(node.spec.attributes.get_float("scale", 0),
+                                           node.spec.attributes.get_int("is_causal", 0) != 0);
+  Tensors constants;
+  for (const int id : node.inputs)
+    constants.push_back(id == Graph::Impl::kAbsent ? Tensor() : graph.values[id].constant);
+  if (const auto activation = find_activation(node.spec, constants))
+    return std::make_unique<ActivationStep>(node.op, *activation);
+  if (node.spec.op_type == "Add" || node.spec.op_type == "Mul") return std::make_unique<BinaryStep>(node.op);
+  return std::make_unique<OperatorStep>(node.op);
+}
+
+}  // namespace vitrail

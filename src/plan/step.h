@@ -1,0 +1,32 @@
+#pragma once
+
+// One computation of a plan.
+
+#include <memory>
+#include <string>
+
+#include "ops/operator.h"
+#include "plan/fuse.h"
+
+namespace vitrail {
+
+class Step {
+ public:
+  virtual ~Step() = default;
+
+  /// As Operator::forward; but a value that nobody needs afterwards and nobody else holds may be overwritten.
+  /// Such values are given away: the step's own `in` is their only owner.
+  virtual Tensors run(Tensors& in, const RunContext& context) const = 0;
+
+  /// How it is computed, for people.
+  virtual std::string details() const = 0;
+
+  /// Of what it holds besides the graph's constants.
+  virtual int64_t bytes() const { return 0; }
+};
+
+/// `batch`: samples that weights are packed for.
+std::unique_ptr<Step> make_step(const DraftStep& draft, const Graph::Impl& graph, at::ScalarType precision,
+                                int64_t batch);
+
+}  // namespace vitrail
