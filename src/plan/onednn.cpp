@@ -45,8 +45,6 @@ struct Entries {
       convolution_add_{"mkldnn::_convolution_pointwise_", "binary"};
   Entry<Tensor(const Tensor&, const Tensor&, const Bias&, std::string_view, Scalars, Text)> linear{
       "mkldnn::_linear_pointwise", ""};
-  Entry<Tensor(const Tensor&, const Tensor&, const Tensor&, const Bias&, std::string_view)> linear_add{
-      "mkldnn::_linear_pointwise", "binary"};
 };
 
 const Entries& entries() {
@@ -122,10 +120,6 @@ void convolution_add_(const Tensor& other, const Tensor& x, const Tensor& weight
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Activation& activation) {
   return entries().linear(x, weight, optional(bias), activation.name, scalars(activation.numbers),
                           algorithm(activation));
-}
-
-Tensor linear_add(const Tensor& x, const Tensor& other, const Tensor& weight, const Tensor& bias) {
-  return entries().linear_add(x, other, weight, optional(bias), "add");
 }
 
 }  // namespace vitrail::onednn

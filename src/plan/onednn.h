@@ -51,7 +51,5 @@ void convolution_add_(const Tensor& other, const Tensor& x, const Tensor& weight
 
 /// activation(x weight^T + bias), x [...,K] contiguous.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Activation& activation);
-/// x weight^T + bias + other.
-Tensor linear_add(const Tensor& x, const Tensor& other, const Tensor& weight, const Tensor& bias);
 
 }  // namespace vitrail::onednn

@@ -25,7 +25,8 @@ Tensor rounded(const Tensor& t, at::ScalarType precision) { return t.defined() ?
 class ConvolutionStep : public Step {
  public:
   ConvolutionStep(const Layer& layer, const Ints& input_size, at::ScalarType precision)
-      : window_(layer.window),
+      : kernel_(layer.weight.sizes().slice(2).vec()),
+        window_(layer.window),
         activation_(layer.activation),
         adds_other_(layer.adds_other),
         bias_(rounded(layer.bias, precision)),
@@ -42,41 +43,56 @@ class ConvolutionStep : public Step {
     return {onednn::convolution_add(x, in[1].contiguous(kChannelsLast), weight_, bias_, window_, relu)};
   }
 
-  std::string details() const override { return "oneDNN convolution"; }
+  std::string details() const override {
+    const auto times = [](const Ints& pair) { return std::to_string(pair[0]) + "x" + std::to_string(pair[1]); };
+    std::string text = "oneDNN convolution " + times(kernel_);
+    if (window_.stride != Ints{1, 1}) text += " stride " + times(window_.stride);
+    if (window_.groups > 1) text += " groups " + std::to_string(window_.groups);
+    return text;
+  }
   int64_t bytes() const override { return static_cast<int64_t>(weight_.nbytes()); }
 
  private:
+  Ints kernel_;
   onednn::Window window_;
   onednn::Activation activation_;
   bool adds_other_;
   Tensor bias_, weight_;
 };
 
+/// A convolution that looks at one position at a time is a matrix product over the channels: the call costs half.
+bool is_pointwise(const Layer& layer) {
+  return layer.kind == Layer::Kind::convolution && layer.weight.size(2) == 1 && layer.weight.size(3) == 1 &&
+         layer.window.groups == 1 && !layer.adds_other &&
+         layer.window.stride == Ints{1, 1} && layer.window.padding == Ints{0, 0};
+}
+
 class LinearStep : public Step {
  public:
   LinearStep(const Layer& layer, int64_t rows, at::ScalarType precision)
       : activation_(layer.activation),
         adds_other_(layer.adds_other),
-        channels_first_(layer.channels_first),
+        from_channels_first_(layer.kind == Layer::Kind::convolution),
+        to_channels_first_(from_channels_first_ || layer.channels_first),
         bias_(rounded(layer.bias, precision)),
-        weight_(onednn::pack_linear(rounded(layer.weight, precision), rows)) {}
+        weight_(onednn::pack_linear(rounded(layer.weight.flatten(1), precision), rows)) {}
 
   Tensors run(Tensors& in, const RunContext&) const override {
-    const Tensor x = in[0].contiguous();
-    Tensor y;
-    if (adds_other_)
-      y = onednn::linear_add(x, (channels_first_ ? in[1].permute({0, 2, 3, 1}) : in[1]).contiguous(), weight_, bias_);
-    else
-      y = onednn::linear(x, weight_, bias_, activation_);
-    return {channels_first_ ? y.permute({0, 3, 1, 2}) : y};
+    const Tensor x = (from_channels_first_ ? to_back(in[0]) : in[0]).contiguous();
+    Tensor y = onednn::linear(x, weight_, bias_, activation_);
+    if (to_channels_first_) y = y.permute({0, 3, 1, 2});
+    // Not slower than oneDNN's own sum (measured), which gives up writing in place.
+    return {adds_other_ ? y.add_(in[1]) : y};
   }
 
   std::string details() const override { return "oneDNN matrix product"; }
   int64_t bytes() const override { return static_cast<int64_t>(weight_.nbytes()); }
 
  private:
+  static Tensor to_back(const Tensor& x) { return x.permute({0, 2, 3, 1}); }
+
   onednn::Activation activation_;
-  bool adds_other_, channels_first_;
+  bool adds_other_, from_channels_first_, to_channels_first_;
   Tensor bias_, weight_;
 };
 
@@ -196,10 +212,11 @@ std::unique_ptr<Step> make_step(const DraftStep& draft, const Graph::Impl& graph
   const Graph::Impl::Node& node = *draft.node;
   if (draft.layer) {
     const Ints input = sizes_of(graph.values[draft.inputs[0]].traced.shape, batch);
-    if (draft.layer->kind == Layer::Kind::convolution)
+    const bool pointwise = is_pointwise(*draft.layer);
+    if (draft.layer->kind == Layer::Kind::convolution && !pointwise)
       return std::make_unique<ConvolutionStep>(*draft.layer, input, precision);
-    int64_t rows = 1;
-    for (size_t i = 0; i + 1 < input.size(); ++i) rows *= input[i];
+    int64_t rows = pointwise ? input[0] * input[2] * input[3] : 1;
+    for (size_t i = 0; !pointwise && i + 1 < input.size(); ++i) rows *= input[i];
     return std::make_unique<LinearStep>(*draft.layer, rows, precision);
   }
   if (is_simple_attention(node, graph))
