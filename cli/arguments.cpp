@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cmath>
 #include <regex>
 
+#include "base/display.h"
 #include "terminal.h"
 #include "vitrail/error.h"
+#include "vitrail/memory.h"
 
 namespace vitrail::cli {
 namespace {
@@ -20,6 +23,20 @@ std::vector<int64_t> parse_size(const std::string& text) {
   if (!std::regex_match(text, parts, std::regex("([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")))
     throw UsageError("--input-size is '" + text + "'; expected HEIGHTxWIDTH, e.g. 224x224.");
   return {std::stoll(parts[1]), std::stoll(parts[2])};
+}
+
+/// "4G", "512M", "1.5 GB": powers of ten.
+int64_t parse_bytes(const std::string& text) {
+  std::smatch parts;
+  if (!std::regex_match(text, parts, std::regex(R"(([0-9]{1,12}(\.[0-9]{1,6})?) ?([KMGT])B?)", std::regex::icase)))
+    throw UsageError("--memory is '" + text + "'; expected a size such as 512M or 4G.");
+  const auto bytes = static_cast<double>(std::stold(parts[1])) *
+                     std::pow(1000.0, 1 + static_cast<double>(std::string("KMGT").find(
+                                              static_cast<char>(std::toupper(parts[3].str()[0])))));
+  constexpr double kLeast = 1e6, kMost = 1e15;
+  if (bytes < kLeast || bytes > kMost)
+    throw UsageError("--memory is '" + text + "'; expected between 1M and 1000T.");
+  return static_cast<int64_t>(bytes);
 }
 
 bool looks_like_photo(const fs::path& path) {
@@ -48,6 +65,8 @@ void ModelArguments::add_to(CLI::App& app) {
   app.add_option("--input-size", input_size, "fixes an input size that the file leaves open")->type_name("HxW");
   app.add_option("--output", output, "which output, where the model has several")->type_name("NAME");
   app.add_option("--device", device, "cpu (default), cuda or cuda:N")->type_name("DEVICE");
+  app.add_option("--memory", memory, "most that the process may hold, e.g. 512M or 4G (default: no limit)")
+      ->type_name("SIZE");
   app.add_option("--threads", threads, "threads of the arithmetic (default: all)")->check(CLI::Range(1, 4096));
 }
 
@@ -59,6 +78,7 @@ ModelOptions ModelArguments::check() const {
   options.graph.device = device;
   options.preprocess = preprocess;
   options.output = output;
+  memory_limit();
   std::error_code error;
   if (!fs::exists(path, error))
     throw ModelError("the model " + path + " does not exist; expected the path of an ONNX file.");
@@ -70,8 +90,21 @@ ModelOptions ModelArguments::check() const {
 Model ModelArguments::load() const {
   const ModelOptions options = check();
   if (threads > 0) at::set_num_threads(threads);
-  return Model::load(path, options);
+  const int64_t limit = memory_limit();
+  if (limit == 0) return Model::load(path, options);
+  // The file is in memory twice while it is taken apart, and what takes it apart knows of no limit.
+  std::error_code error;
+  const auto needed = memory_use().resident + 3 * static_cast<int64_t>(fs::file_size(path, error));
+  if (!error && needed > limit)
+    throw OutOfMemoryError("loading " + path + " takes about " + show_bytes(needed) + ", --memory allows " +
+                           show_bytes(limit) + ".");
+  limit_memory(limit);
+  Model model = Model::load(path, options);
+  limit_memory(limit);  // what loading held besides tensors is free again
+  return model;
 }
+
+int64_t ModelArguments::memory_limit() const { return memory.empty() ? 0 : parse_bytes(memory); }
 
 void ImageArguments::add_to(CLI::App& app) {
   app.add_option("images", paths, "photos (JPEG, PNG, WebP), or folders of them")->required()->type_name("IMAGE");

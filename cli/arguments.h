@@ -14,6 +14,7 @@ namespace vitrail::cli {
 
 struct ModelArguments {
   std::string path, preprocess, input_size, output, device = "cpu";
+  std::string memory;
   int threads = 0;  ///< 0: as many as the machine has
 
   void add_to(CLI::App& app);
@@ -21,7 +22,10 @@ struct ModelArguments {
   /// What can be known before anything is read: the forms are right, the file is there.
   ModelOptions check() const;
 
-  /// Sets the number of threads and loads.
+  /// Of --memory, in bytes; 0 where it was not given.
+  int64_t memory_limit() const;
+
+  /// Sets the number of threads and the limit of memory, and loads.
   Model load() const;
 };
 

@@ -10,6 +10,7 @@
 #include "command.h"
 #include "failure.h"
 #include "interrupt.h"
+#include "plan.h"
 #include "terminal.h"
 
 namespace vitrail::cli {
@@ -21,6 +22,7 @@ using Json = nlohmann::ordered_json;
 struct ExplainArguments {
   ModelArguments model;
   ImageArguments images;
+  PlanArguments plan;
   std::vector<std::string> methods, targets;
   std::string out = "out", budget;
   std::optional<uint64_t> seed;
@@ -56,13 +58,14 @@ class ExplainCommand {
     const std::atomic<bool>& cancelled = watch_interrupts();
     execution_.cancelled = &cancelled;
     execution_.listener = &progress_;
-    const Model model = arguments_.model.load();
-    for (const std::string& warning : model.warnings()) say(print_warning, warning);
+    const Model loaded = arguments_.model.load();
     if (methods_.empty()) {
-      const std::string chosen = default_methods(model);
+      const std::string chosen = default_methods(loaded);
       methods_ = parse_methods(chosen, arguments_.seed);
       say(print_note, "no method was named, taking " + chosen + " (choose with -m; `vitrail methods` lists all)");
     }
+    const Model model = with_plan(loaded);
+    for (const std::string& warning : model.warnings()) say(print_warning, warning);
     return arguments_.dry_run ? estimate(model) : explain(model);
   }
 
@@ -76,8 +79,25 @@ class ExplainCommand {
     if (!arguments_.budget.empty()) execution_.budget = Budget::parse(arguments_.budget);
     execution_.batch = arguments_.batch;
     arguments_.model.check();
+    arguments_.plan.check();
     photos_ = arguments_.images.find();
     if (!arguments_.dry_run) check_output_folder(arguments_.out);
+  }
+
+  /// With a plan, made on the first photo that can be read, where a method sends samples through the model.
+  Model with_plan(const Model& model) {
+    const bool scores = std::any_of(methods_.begin(), methods_.end(),
+                                    [](const auto& method) { return method->info().access == Access::scorer; });
+    for (const Photo& photo : photos_) {
+      if (!scores || !photo.problem.empty()) continue;
+      try {
+        const Tensor input = model.prepare(arguments_.images.read(photo.path)).input;
+        return arguments_.plan.apply(model, input, execution_.batch);
+      } catch (const InputError&) {
+        continue;  // named when its turn comes
+      }
+    }
+    return model;
   }
 
   ExitCode explain(const Model& model) {
@@ -219,6 +239,7 @@ Command explain_command(CLI::App& app) {
                    "what to explain: top1 (default), topK, a class index or label, prob:T, A-vs-B; repeatable")
       ->type_name("TARGET")
       ->allow_extra_args(false);
+  arguments->plan.add_to(*explain);
   explain->add_option("-o,--out", arguments->out, "folder of the results (default: out)")->type_name("DIR");
   explain->add_option("--seed", arguments->seed, "seed of every sampling method that does not name its own")
       ->check(CLI::NonNegativeNumber);

@@ -1,12 +1,11 @@
 // vitrail COMMAND: the exit codes are those of vitrail/error.h.
 
+#include <vitrail/memory.h>
 #include <vitrail/version.h>
 
-#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
@@ -18,15 +17,6 @@
 #include "terminal.h"
 
 namespace {
-
-/// Keeps freed activations instead of handing them back to the system, which would clear every page of the
-/// next ones again: scoring a small net spent two thirds of its time on that. The whole process is concerned,
-/// so the command does it and the library does not.
-void keep_freed_memory() {
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, INT_MAX);
-  mallopt(M_TOP_PAD, 64 << 20);
-}
 
 /// OpenMP's threads spin while they wait, which on a busy machine takes the processor from whoever they wait
 /// for: two commands side by side took six times as long as one after the other. A short spin costs nothing alone.
@@ -72,7 +62,7 @@ ExitCode run(int argc, char** argv) {
 int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of the write, like a full disk
   spin_briefly(argv);
-  keep_freed_memory();
+  use_caching_allocator();
   ExitCode code;
   try {
     code = run(argc, argv);

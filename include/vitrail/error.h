@@ -59,6 +59,12 @@ class MachineError : public Error {
   explicit MachineError(const std::string& message) : Error(ExitCode::machine, message) {}
 };
 
+/// There is not enough memory. What runs samples takes smaller batches first.
+class OutOfMemoryError : public MachineError {
+ public:
+  using MachineError::MachineError;
+};
+
 /// A bug in vitrail. The message names the place and asks for a report.
 class InternalError : public Error {
  public:

@@ -10,6 +10,7 @@
 
 #include <vitrail/graph.h>
 #include <vitrail/image.h>
+#include <vitrail/plan.h>
 #include <vitrail/preprocess.h>
 #include <vitrail/scorer.h>
 #include <vitrail/target.h>
@@ -63,6 +64,16 @@ class Model {
   /// The scores of these targets, with gradients and layers.
   std::unique_ptr<Probe> probe(std::vector<Target> targets, const RunOptions& options = {}) const;
 
+  /// The same model with a plan for scoring (vitrail/plan.h), made on `input` [1,C,H,W] with parts of it hidden at
+  /// random, or on an image of noise where none is given; its probes then score by the plan. Where there can be none,
+  /// `warnings()` says why. `options.samples` is not looked at.
+  Model with_plan(const PlanOptions& options = {}, const Tensor& input = {}) const;
+  Model without_plan() const;
+  const Plan* plan() const { return plan_.get(); }
+
+  /// As logits(), by the plan where there is one; without gradients.
+  Tensor plan_logits(const Tensor& inputs) const;
+
   /// [N,C,H,W] -> the model's own input layout.
   Tensor to_layout(const Tensor& inputs) const;
 
@@ -74,7 +85,11 @@ class Model {
 
  private:
   Model() = default;
+  /// [N,K] logits of what a graph or a plan gave.
+  Tensor finish_logits(const Tensor& output, int64_t samples) const;
+
   std::shared_ptr<const Graph> graph_;
+  std::shared_ptr<const Plan> plan_;
   Preprocess preprocess_;
   std::vector<std::string> labels_;
   std::string preprocess_source_;

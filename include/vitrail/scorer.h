@@ -15,6 +15,7 @@
 #include <vitrail/tensor.h>
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ class Scorer {
 
   /// One a column of score(). At least one.
   virtual std::vector<Target> targets() const = 0;
+
+  /// What computes the scores, for the record of a result: a model's plan, say. Default: nothing to say.
+  virtual std::map<std::string, std::string> engine() const { return {}; }
 
   /// A pixel value (0..255) in input space, [C,1,1]; how `black` and numeric baselines are placed.
   /// Default: the inputs are pixels.

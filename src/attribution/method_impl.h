@@ -90,6 +90,7 @@ class MethodDefinition : public MethodEntry {
     common.name = info_.name;
     common.is_signed = info_.is_signed;
     common.unit = info_.unit;
+    common.plan = scorer.engine();
     common.plan["batch"] = std::to_string(execution.batch);
     if constexpr (requires { options.seed; }) common.seed = options.seed;
     if constexpr (requires { options.baseline; }) common.baseline = options.baseline.name();

@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <vitrail/error.h>
+#include <vitrail/memory.h>
 
 #include <algorithm>
 
@@ -12,7 +13,7 @@ namespace vitrail {
 
 MethodRun::MethodRun(const Scorer& scorer, const Tensor& input, const Execution& execution, const Explanation& common,
                      int64_t expected_steps)
-    : scorer_(scorer), input_(input), execution_(execution), expected_steps_(expected_steps) {
+    : scorer_(scorer), input_(input), execution_(execution), batch_(execution.batch), expected_steps_(expected_steps) {
   for (const Target& target : scorer.targets()) {
     Explanation& result = results_.emplace_back(common);
     result.target = target;
@@ -30,7 +31,7 @@ MethodRun::~MethodRun() {
 
 int64_t MethodRun::next_chunk(int64_t wanted, int64_t steps_a_sample) {
   if (wanted <= 0 || should_stop()) return 0;
-  int64_t chunk = std::min(wanted, execution_.batch);
+  int64_t chunk = std::min(wanted, batch_);
   if (execution_.budget.forwards) {
     chunk = std::min(chunk, (*execution_.budget.forwards - forwards_ - backwards_) / steps_a_sample);
     stopped_ = chunk == 0;
@@ -62,13 +63,26 @@ Tensor MethodRun::checked_scores(const Tensor& samples) const {
   return check_scores(scorer_.score(samples), samples.size(0), targets());
 }
 
+void MethodRun::in_batches(int64_t samples, const std::function<void(int64_t, int64_t)>& body) {
+  for (int64_t first = 0; first < samples;) {
+    const int64_t n = std::min(batch_, samples - first);
+    try {
+      body(first, n);
+      first += n;
+    } catch (const OutOfMemoryError&) {
+      if (n == 1) throw;
+      batch_ = n / 2;
+      release_kept_memory();
+    }
+  }
+}
+
 Tensor MethodRun::score(const Tensor& samples) {
   Tensors chunks;
-  for (int64_t first = 0; first < samples.size(0); first += batch()) {
-    const int64_t n = std::min(batch(), samples.size(0) - first);
+  in_batches(samples.size(0), [&](int64_t first, int64_t n) {
     chunks.push_back(checked_scores(samples.narrow(0, first, n)));
     count(n, 0);
-  }
+  });
   return chunks.size() == 1 ? chunks[0] : at::cat(chunks);
 }
 
@@ -98,6 +112,7 @@ std::vector<Explanation> MethodRun::finish(const std::string& why_zero) {
     result.forwards = forwards_;
     result.backwards = backwards_;
     result.partial = stopped_;
+    if (batch_ < execution_.batch) result.plan["batch"] = std::to_string(batch_);
     for (const std::string& finding : diagnose(result, stopped_ ? "the run was stopped early." : why_zero)) {
       result.warnings.push_back(finding);
       if (execution_.listener) execution_.listener->on_warning(finding);

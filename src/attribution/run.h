@@ -17,6 +17,7 @@
 #include <vitrail/scorer.h>
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,7 @@ class MethodRun {
   int64_t height() const { return input_.size(1); }
   int64_t width() const { return input_.size(2); }
   int64_t targets() const { return static_cast<int64_t>(results_.size()); }
-  int64_t batch() const { return execution_.batch; }
+  int64_t batch() const { return batch_; }
 
   /// One a target. The method sets the map and what else it has; all else is filled.
   std::vector<Explanation>& results() { return results_; }
@@ -47,6 +48,10 @@ class MethodRun {
   /// True when the budget is spent or the run is cancelled; the results are then partial.
   bool should_stop();
   bool stopped() const { return stopped_; }
+
+  /// Calls `body(first, count)` for pieces of `samples` of at most a batch. Where memory runs out, the batch is halved
+  /// for the rest of the run and the piece repeated; of one sample the OutOfMemoryError is passed on.
+  void in_batches(int64_t samples, const std::function<void(int64_t first, int64_t count)>& body);
 
   /// Scores of samples [n,C,H,W] without gradients, a batch at a time: float64 [n,T] on the CPU. Counts n forwards.
   Tensor score(const Tensor& samples);
@@ -70,6 +75,7 @@ class MethodRun {
   const Scorer& scorer_;
   Tensor input_;
   const Execution execution_;
+  int64_t batch_;  ///< what memory allows of execution_.batch
   std::vector<Explanation> results_;
   int64_t expected_steps_, forwards_ = 0, backwards_ = 0;
   bool stopped_ = false, has_scores_ = false;

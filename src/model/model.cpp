@@ -220,13 +220,22 @@ Tensor Model::logits(const Tensor& inputs, const RunOptions& options) const {
 
 Tensor Model::logits_from(const Tensor& inputs, const std::string& layer, const Tensor& value,
                           const RunOptions& options) const {
-  const int64_t width = classes();
+  classes();  // throws where the output is no row of scores, before anything is computed
   Feeds feeds = {{graph_->resolve(layer), value}};
   if (feeds[0].first != input_value_) feeds.emplace_back(input_value_, to_layout(inputs));
-  Tensor out = graph_->run(feeds, {logits_value_}, options)[0];
-  out = out.reshape({inputs.size(0), width}).cpu();
+  return finish_logits(graph_->run(feeds, {logits_value_}, options)[0], inputs.size(0));
+}
+
+Tensor Model::finish_logits(const Tensor& output, int64_t samples) const {
+  const Tensor logits = output.reshape({samples, classes()}).cpu();
   // Probabilities below the smallest normal float carry no information that a logit could.
-  return log_probabilities_ ? at::log(out.clamp_min(1e-38)) : out;
+  return log_probabilities_ ? at::log(logits.clamp_min(1e-38)) : logits;
+}
+
+Tensor Model::plan_logits(const Tensor& inputs) const {
+  at::NoGradGuard no_grad;
+  if (!plan_) return logits(inputs);
+  return finish_logits(plan_->run(to_layout(inputs)), inputs.size(0));
 }
 
 std::vector<std::vector<Prediction>> Model::predict(const Tensor& inputs, int64_t top) const {

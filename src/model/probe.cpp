@@ -24,10 +24,17 @@ SpatialLayer spatial_layer(const Model& model, const std::string& name) {
 }  // namespace
 
 Tensor ModelProbe::score(const Tensor& inputs) const {
+  return model_.plan() ? target_scores(model_.plan_logits(inputs), targets_) : differentiable_score(inputs);
+}
+
+Tensor ModelProbe::differentiable_score(const Tensor& inputs) const {
   return target_scores(model_.logits(inputs, options_), targets_);
 }
 
-Tensor ModelProbe::differentiable_score(const Tensor& inputs) const { return score(inputs); }
+std::map<std::string, std::string> ModelProbe::engine() const {
+  if (model_.plan()) return model_.plan()->record();
+  return {{"engine", "plain"}};
+}
 
 Tensor ModelProbe::pixel(double value, int64_t) const { return pixel_in_input_space(value, model_.preprocess()); }
 

@@ -15,6 +15,7 @@ class ModelProbe : public Probe {
   Tensor score(const Tensor& inputs) const override;
   Tensor differentiable_score(const Tensor& inputs) const override;
   std::vector<Target> targets() const override { return targets_; }
+  std::map<std::string, std::string> engine() const override;
   Tensor pixel(double value, int64_t channels) const override;
   std::vector<std::string> gradient_warnings() const override;
   std::vector<LayerInfo> spatial_layers() const override;

@@ -23,17 +23,18 @@ void rethrow_at(const std::string& where) {
   try {
     throw;
   } catch (const c10::Error& error) {
-    if (is_out_of_memory(error)) throw MachineError(no_memory + " (" + error.what_without_backtrace() + ")");
+    if (is_out_of_memory(error)) throw OutOfMemoryError(no_memory + " (" + error.what_without_backtrace() + ")");
     throw ModelError(where + " cannot be computed: " + error.what_without_backtrace() +
                      ". The shapes do not fit together: check the input size, or export the model again.");
   } catch (const InternalError&) {
     throw;
   } catch (const Error& error) {
     const std::string message = where + ": " + error.what();
+    if (dynamic_cast<const OutOfMemoryError*>(&error)) throw OutOfMemoryError(message);
     if (error.exit_code() == ExitCode::machine) throw MachineError(message);
     throw ModelError(message);
   } catch (const std::bad_alloc&) {
-    throw MachineError(no_memory);
+    throw OutOfMemoryError(no_memory);
   }
 }
 

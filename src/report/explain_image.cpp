@@ -20,11 +20,11 @@ std::vector<Target> targets_of(const Model& model, const Tensor& input, std::spa
 double measure_forward(const Model& model, const Tensor& input, int64_t batch) {
   at::NoGradGuard no_grad;
   const Tensor samples = input.repeat({batch, 1, 1, 1});
-  model.logits(samples);
+  model.plan_logits(samples);
   double best = 0;
   for (int i = 0; i < 3; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    model.logits(samples);
+    model.plan_logits(samples);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     best = i == 0 ? seconds : std::min(best, seconds);
   }
@@ -44,11 +44,13 @@ ImageResult explain_image(const Model& model, const Image& image, const Methods&
   result.image = image;
   result.placed = prepared.placed;
   result.prediction = model.predict(prepared.input, kPredictions).at(0);
-  const auto probe = model.probe(targets_of(model, prepared.input, targets));
+  const std::vector<Target> found = targets_of(model, prepared.input, targets);
+  const auto by_plan = model.probe(found), by_graph = model.without_plan().probe(found);
   for (const auto& method : methods) {
     result.interrupted = execution.cancelled && execution.cancelled->load();
     if (result.interrupted) break;
-    for (Explanation& explanation : method->explain(*probe, prepared.input, execution))
+    const Probe& probe = method->info().access == Access::scorer ? *by_plan : *by_graph;
+    for (Explanation& explanation : method->explain(probe, prepared.input, execution))
       result.explanations.push_back(std::move(explanation));
   }
   return result;

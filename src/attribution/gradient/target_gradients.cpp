@@ -1,6 +1,7 @@
 #include "attribution/gradient/target_gradients.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <vitrail/graph.h>
 
 #include <algorithm>
@@ -10,24 +11,38 @@ namespace vitrail {
 TargetGradients gradients_of_scores(MethodRun& run, const Tensor& scores, const Tensor& z,
                                     const std::vector<bool>& wanted) {
   TargetGradients result{check_scores(scores, z.size(0), run.targets()), Tensors(wanted.size())};
-  auto left = std::count(wanted.begin(), wanted.end(), true);
-  run.count(z.size(0), 0);
+  const auto backwards = std::count(wanted.begin(), wanted.end(), true);
+  auto left = backwards;
   for (size_t t = 0; t < wanted.size(); ++t) {
     if (!wanted[t]) continue;
     // Samples do not see each other, so the gradient of their sum holds the gradient of each.
     const Tensor sum = scores.select(1, static_cast<int64_t>(t)).sum();
     result.gradients[t] = gradient({sum}, {z}, {}, /*create_graph=*/false, /*retain_graph=*/--left > 0)[0];
-    run.count(0, z.size(0));
   }
+  run.count(z.size(0), backwards * z.size(0));
   return result;
 }
 
 TargetGradients target_gradients(MethodRun& run, const DifferentiableScorer& scorer, const Tensor& samples,
                                  const std::vector<bool>& wanted) {
   const at::AutoGradMode recording(true);
-  const Tensor inputs = samples.detach().requires_grad_(true);
-  const std::vector<bool> all(static_cast<size_t>(run.targets()), true);
-  return gradients_of_scores(run, scorer.differentiable_score(inputs), inputs, wanted.empty() ? all : wanted);
+  const std::vector<bool> asked = wanted.empty() ? std::vector<bool>(static_cast<size_t>(run.targets()), true) : wanted;
+  std::vector<TargetGradients> pieces;
+  run.in_batches(samples.size(0), [&](int64_t first, int64_t n) {
+    const Tensor inputs = samples.narrow(0, first, n).detach().requires_grad_(true);
+    pieces.push_back(gradients_of_scores(run, scorer.differentiable_score(inputs), inputs, asked));
+  });
+  if (pieces.size() == 1) return pieces[0];
+  TargetGradients whole{{}, Tensors(asked.size())};
+  const auto join = [&](const auto& part) {
+    Tensors parts;
+    for (const TargetGradients& piece : pieces) parts.push_back(part(piece));
+    return at::cat(parts);
+  };
+  whole.scores = join([](const TargetGradients& piece) { return piece.scores; });
+  for (size_t t = 0; t < asked.size(); ++t)
+    if (asked[t]) whole.gradients[t] = join([t](const TargetGradients& piece) { return piece.gradients[t]; });
+  return whole;
 }
 
 void warn_of_flat_operators(MethodRun& run, const DifferentiableScorer& scorer) {

@@ -1,0 +1,77 @@
+#include "plan.h"
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "vitrail/error.h"
+#include "vitrail/memory.h"
+
+namespace vitrail::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+/// The plan that a result.json records (of its first explanation that has one), or a file that holds nothing else.
+Json read_plan(const std::string& path) {
+  std::ifstream file(path);
+  const std::string expected =
+      "; expected auto, none, or a file that records a plan: a result.json, or "
+      "{\"engine\": \"plan\", \"precision\": \"float32\", \"chunk\": \"4\"}.";
+  if (!file) throw UsageError("--plan is '" + path + "', which is no file that can be read" + expected);
+  const Json json = Json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (json.is_object() && json.contains("engine")) return json;
+  if (json.is_object() && json.contains("explanations") && json["explanations"].is_array())
+    for (const Json& explanation : json["explanations"])
+      if (explanation.is_object() && explanation.contains("plan") && explanation["plan"].is_object() &&
+          explanation["plan"].value("engine", "") == "plan")
+        return explanation["plan"];
+  throw UsageError("--plan is '" + path + "', which records no plan" + expected);
+}
+
+}  // namespace
+
+void PlanArguments::add_to(CLI::App& app) {
+  app.add_option("--plan", plan,
+                 "how scores are computed: auto (default), a plan made for this machine; none, the graph as it is; or "
+                 "the plan that a result.json records")
+      ->type_name("auto|none|FILE");
+  app.add_option("--precision", precision, "of scores: float32 (default) or bf16 where the processor computes in it")
+      ->check(CLI::IsMember({"float32", "bf16"}));
+}
+
+PlanArguments::Choice PlanArguments::parse() const {
+  Choice choice;
+  choice.options.precision = precision;
+  if (plan == "none") choice.wanted = false;
+  if (plan == "none" || plan == "auto") return choice;
+  const Json recorded = read_plan(plan);
+  try {
+    choice.wanted = recorded.value("engine", "") == "plan";
+    choice.options.precision = recorded.value("precision", "float32");
+    choice.options.chunk = std::stoll(recorded.value("chunk", "0"));
+    choice.options.side_by_side = recorded.value("side_by_side", "no") == "yes";
+  } catch (const std::exception&) {
+    choice.options.chunk = -1;
+  }
+  const std::string& found = choice.options.precision;
+  if (choice.options.chunk < 0 || (found != "float32" && found != "bf16"))
+    throw UsageError("the plan in " + plan + " is " + recorded.dump() +
+                     "; expected a precision (float32 or bf16) and a chunk, a number in quotes.");
+  return choice;
+}
+
+Model PlanArguments::apply(const Model& model, const Tensor& input, int64_t& batch) const {
+  Choice choice = parse();
+  if (!choice.wanted) return model;
+  for (;; batch /= 2) {
+    try {
+      choice.options.batch = batch;
+      return model.with_plan(choice.options, input);
+    } catch (const OutOfMemoryError&) {
+      if (batch == 1) throw;
+      release_kept_memory();
+    }
+  }
+}
+
+}  // namespace vitrail::cli
