@@ -175,7 +175,50 @@ void print_inspection(const Inspection& inspection) {
   print_layers(inspection.layers);
 }
 
+/// The steps of the plan that scoring would use, with what each costs.
+ExitCode print_plan(const InspectArguments& arguments) {
+  const Model model = arguments.model.load().with_plan();
+  const Plan* plan = model.plan();
+  if (!plan) throw ModelError(model.warnings().back());
+  if (arguments.json) {
+    Json nodes = Json::array();
+    for (const PlanStep& step : plan->steps())
+      nodes.push_back({{"op", step.op},
+                       {"name", step.node},
+                       {"attributes", step.details},
+                       {"inputs", step.inputs},
+                       {"outputs", {step.output}},
+                       {"bytes", step.bytes},
+                       {"seconds", step.seconds}});
+    std::cout << Json({{"format", "vitrail-stage"},
+                       {"version", 1},
+                       {"stage", "plan"},
+                       {"plan", plan->record()},
+                       {"bytes_per_sample", plan->bytes_per_sample()},
+                       {"bytes_of_weights", plan->bytes_of_weights()},
+                       {"nodes", nodes}})
+                     .dump(1, ' ', false, Json::error_handler_t::replace)
+              << '\n';
+    return ExitCode::done;
+  }
+  std::vector<std::vector<std::string>> rows;
+  double seconds = 0;
+  for (const PlanStep& step : plan->steps()) {
+    seconds += step.seconds;
+    rows.push_back({step.op, step.output + " <- " + joined(step.inputs), step.details, show_bytes(step.bytes),
+                    show_number(1e6 * step.seconds) + " us"});
+  }
+  print_table(rows);
+  std::cout << plan->steps().size() << " steps in " << plan->precision() << ", "
+            << show_number(1000 * seconds) << " ms a sample in chunks of " << plan->chunk()
+            << (plan->side_by_side() ? " side by side" : "") << ", " << show_bytes(plan->bytes_per_sample())
+            << " a sample and " << show_bytes(plan->bytes_of_weights())
+            << " of weights; differs from the graph by " << show_number(plan->difference()) << " of the largest value\n";
+  return ExitCode::done;
+}
+
 ExitCode print_stage(const InspectArguments& arguments) {
+  if (arguments.stage == "plan") return print_plan(arguments);
   const ModelOptions options = arguments.model.check();
   const std::vector<NodeInfo> nodes = arguments.stage == "loaded"
                                           ? nodes_in_file(arguments.model.path)
@@ -210,8 +253,8 @@ Command inspect_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("inspect", "says what a network is and how it will be used");
   auto arguments = std::make_shared<InspectArguments>();
   arguments->model.add_to(*command);
-  command->add_option("--stage", arguments->stage, "lists the nodes: loaded (as the file says) or canonical")
-      ->check(CLI::IsMember({"loaded", "canonical"}));
+  command->add_option("--stage", arguments->stage, "lists the nodes: loaded (as the file says), canonical, or plan (as scores are computed here)")
+      ->check(CLI::IsMember({"loaded", "canonical", "plan"}));
   command->add_flag("--json", arguments->json, "one JSON document on standard output");
   command->footer("Example: vitrail inspect model.onnx\nExample: vitrail inspect model.onnx --stage canonical");
   return {command, [arguments] { return run(*arguments); }};

@@ -75,6 +75,39 @@ TEST(MethodRun, ScoresInBatchesAndCounts) {
   EXPECT_EQ(events.ends, 1);
 }
 
+/// A linear scorer on a machine where more than `most` samples at once do not fit.
+CallableScorer scorer_of_little_memory(int64_t most, std::vector<int64_t>& batches) {
+  return CallableScorer([most, &batches](const Tensor& x) {
+    batches.push_back(x.size(0));
+    if (x.size(0) > most) throw OutOfMemoryError("no memory");
+    return x.flatten(1).sum(1, true);
+  });
+}
+
+TEST(MethodRun, HalvesTheBatchWhereMemoryRunsOut) {
+  std::vector<int64_t> batches;
+  const CallableScorer scorer = scorer_of_little_memory(2, batches);
+  Execution execution;
+  execution.batch = 8;
+  const Tensor samples = wave(7, 1, 4, 0.3).view({7, 1, 2, 2});
+  MethodRun run(scorer, samples[0], execution, named("test"), 7);
+  EXPECT_TRUE(run.score(samples).allclose(samples.flatten(1).sum(1, true).to(at::kDouble)));
+  EXPECT_THAT(batches, ElementsAre(7, 3, 1, 1, 1, 1, 1, 1, 1));
+  EXPECT_EQ(run.next_chunk(100), 1);
+  run.results()[0].map = samples[0][0];
+  const Explanation result = run.finish("").at(0);
+  EXPECT_EQ(result.forwards, 7);
+  EXPECT_EQ(result.plan.at("batch"), "1");
+}
+
+TEST(MethodRun, OneSampleThatDoesNotFitIsAnError) {
+  std::vector<int64_t> batches;
+  const CallableScorer scorer = scorer_of_little_memory(0, batches);
+  MethodRun run(scorer, wave(1, 2, 2, 1), {}, named("test"), 7);
+  EXPECT_THROW(run.score(wave(4, 1, 4, 0.3).view({4, 1, 2, 2})), OutOfMemoryError);
+  EXPECT_THAT(batches, ElementsAre(4, 2, 1));
+}
+
 TEST(MethodRun, ChunksEndWithTheBudget) {
   const CallableScorer scorer = linear_scorer(wave(1, 2, 2, 1));
   Execution execution;

@@ -6,7 +6,7 @@ namespace vitrail {
 namespace {
 
 Tensor flat(const Tensor& tensor, at::ScalarType type) {
-  if (tensor.dim() > 1)
+  if (tensor.dim() > 1 && tensor.numel() != 1)  // [[3]] is a number to exporters
     throw ModelError("an input that should be a number or a list has " + std::to_string(tensor.dim()) + " dimensions.");
   return tensor.detach().to(at::kCPU, type).contiguous().flatten();
 }

@@ -44,13 +44,35 @@ class Fuser {
 
   const Shape& shape(int id) const { return graph_.values[id].traced.shape; }
 
+  Ints sizes(int id) const {
+    Ints result;
+    for (const Dim& dim : shape(id)) result.push_back(dim.at(1));
+    return result;
+  }
+
   bool add_layer(const Graph::Impl::Node& node) {
-    if (node.inputs.size() < 2 || graph_.values[node.inputs[0]].traced.type != at::kFloat) return false;
-    Ints sizes;
-    for (const Dim& dim : shape(node.inputs[0])) sizes.push_back(dim.at(1));
-    auto layer = make_layer(node.spec, constants(node), sizes);
-    if (layer) add({&node, node.spec.op_type, std::move(layer), {node.inputs[0]}});
-    return layer.has_value();
+    const int x = node.inputs.empty() ? Graph::Impl::kAbsent : node.inputs[0];
+    if (node.inputs.size() < 2 || graph_.values[x].traced.type != at::kFloat) return false;
+    if (add_padded_layer(node, x)) return true;
+    auto layer = make_layer(node.spec, constants(node), sizes(x));
+    if (!layer) return false;
+    add({&node, node.spec.op_type, std::move(layer), {x}});
+    return true;
+  }
+
+  /// A Conv whose input is padded with zeros for it alone does that itself.
+  bool add_padded_layer(const Graph::Impl::Node& node, int x) {
+    const int step = uses_[x] == 1 ? producer_[x] : kNone;
+    if (step == kNone || steps_[step].layer || node.spec.op_type != "Conv") return false;
+    const Graph::Impl::Node& pad = *steps_[step].node;
+    const auto padding = find_zero_padding(pad.spec, constants(pad), shape(x).size());
+    NodeSpec padded = node.spec;
+    if (!padding || !add_padding(padded.attributes, *padding)) return false;
+    auto layer = make_layer(padded, constants(node), sizes(pad.inputs[0]));
+    if (!layer) return false;
+    steps_[step] = {};
+    add({&node, "Pad + Conv", std::move(layer), {pad.inputs[0]}});
+    return true;
   }
 
   /// The layer that computes a value for this one user, or none.
@@ -105,8 +127,15 @@ class Fuser {
         return true;
       }
     }
-    if (position != 0 || layer.activation.name != "none") return false;
+    if (position != 0) return false;
     const auto activation = find_activation(node.spec, given);
+    // Some exporters write a ReLU6 as ReLU and Clip.
+    if (activation && layer.activation.name == "relu" && activation->name == "hardtanh" &&
+        activation->numbers[0] == 0 && !layer.adds_other) {
+      layer.activation = *activation;
+      return true;
+    }
+    if (layer.activation.name != "none") return false;
     const bool can = activation && (!layer.adds_other ||
                                     (layer.kind == Layer::Kind::convolution && activation->name == "relu"));
     if (can) layer.activation = *activation;

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ops/arguments.h"
 #include "ops/window.h"
 
 namespace vitrail {
@@ -128,6 +129,29 @@ std::optional<Affine> find_affine(const NodeSpec& node, const Tensors& constants
   if (node.op_type == "Sub") return position == 0 ? Affine{one, -*constant} : Affine{-one, *constant};
   if (node.op_type == "Div" && position == 0) return Affine{one / *constant, zero};
   return std::nullopt;
+}
+
+std::optional<Ints> find_zero_padding(const NodeSpec& node, const Tensors& constants, size_t rank) {
+  const bool has_value = constants.size() > 2 && (constants[2].defined() || !is_absent(node, 2));
+  if (node.op_type != "Pad" || node.attributes.get_string("mode", "constant") != "constant" || rank != 4 ||
+      constants.size() < 2 || !constants[1].defined() || !is_absent(node, 3) ||
+      (has_value && scalar(constants, 2) != 0.0))
+    return std::nullopt;
+  const Ints pads = to_ints(constants[1]);  // N, C, H, W at their begin, then at their end
+  if (pads.size() != 8 || pads[0] != 0 || pads[1] != 0 || pads[4] != 0 || pads[5] != 0) return std::nullopt;
+  return Ints{pads[2], pads[3], pads[6], pads[7]};
+}
+
+bool add_padding(Attributes& conv, const Ints& padding) {
+  const std::string automatic = conv.get_string("auto_pad", "NOTSET");
+  if (automatic != "NOTSET" && automatic != "VALID") return false;
+  Ints sum = conv.get_ints("pads", Ints(4, 0));
+  if (sum.size() != padding.size()) return false;
+  if (automatic == "VALID") sum.assign(4, 0);
+  for (size_t i = 0; i < sum.size(); ++i) sum[i] += padding[i];
+  conv.set("pads", sum);
+  conv.erase("auto_pad");
+  return true;
 }
 
 std::optional<onednn::Activation> find_activation(const NodeSpec& node, const Tensors& constants) {

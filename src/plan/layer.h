@@ -43,6 +43,12 @@ struct Affine {
 std::optional<Affine> find_affine(const NodeSpec& node, const Tensors& constants, size_t position, int64_t rank,
                                   int64_t axis, int64_t channels);
 
+/// Where the node pads the spatial axes of a value of this rank with zeros: begins, then ends.
+std::optional<Ints> find_zero_padding(const NodeSpec& node, const Tensors& constants, size_t rank);
+
+/// Adds it to what a Conv pads. False where the Conv computes its padding from its input's size.
+bool add_padding(Attributes& conv, const Ints& padding);
+
 /// The node as what is applied to every element of its first input.
 std::optional<onednn::Activation> find_activation(const NodeSpec& node, const Tensors& constants);
 

@@ -108,6 +108,7 @@ void check_possible(const Graph::Impl& graph, int input, int output, at::ScalarT
   if (!onednn::available()) throw Refusal{"this libtorch has no fused oneDNN operators"};
   if (graph.float_type != at::kFloat) throw Refusal{"the model computes in float64"};
   if (!graph.batch.generalises) throw Refusal{"the model cannot run several samples at once: " + graph.batch.reason};
+  if (graph.values[output].constant.defined()) throw Refusal{"'" + graph.values[output].name + "' is a constant"};
   for (const int id : {input, output})
     if (!is_by_sample(graph.values[id].traced.shape))
       throw Refusal{"'" + graph.values[id].name + "' has the shape " + to_string(graph.values[id].traced.shape) +
@@ -218,7 +219,7 @@ Tensor repeat_to(const Tensor& samples, int64_t count) {
 /// the batch, by the median of a few interleaved runs.
 Split fastest_split(const Plan::Impl& plan, const Tensor& batch) {
   constexpr int kRounds = 5;
-  constexpr double kSeconds = 2;
+  constexpr double kSeconds = 0.5;
   const int64_t samples = batch.size(0), threads = at::get_num_threads();
   std::set<int64_t> chunks = {samples};
   for (const int64_t chunk : {1, 2, 4, 8})
@@ -342,7 +343,7 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
     throw UsageError("a plan was asked for with batch " + std::to_string(options.batch) + " and chunk " +
                      std::to_string(options.chunk) + "; expected a batch of at least 1 and a chunk of at least 0.");
   const Graph::Impl& inside = graph.impl();
-  const int from = inside.find(input), to = inside.find(output);
+  const int from = inside.find(input), to = inside.find(output);  // unknown names are the caller's mistake
   auto impl = std::make_shared<Impl>(graph);
   impl->precision = parse_precision(options.precision);
   impl->input_shape = inside.values[from].traced.shape;
@@ -362,7 +363,9 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
     measure(*impl, samples.narrow(0, 0, std::min(impl->split.chunk, samples.size(0))));
   } catch (const Refusal& refusal) {
     return {nullptr, refusal.why};
-  } catch (const ModelError& error) {
+  } catch (const OutOfMemoryError&) {
+    throw;
+  } catch (const Error& error) {
     return {nullptr, error.what()};
   }
   return {std::shared_ptr<const Plan>(new Plan(std::move(impl))), ""};

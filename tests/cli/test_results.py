@@ -68,7 +68,8 @@ def test_the_result_says_what_was_explained(net, photo, tmp_path):
 def test_the_canonical_method_computes_the_same(net, photo, tmp_path):
     first = explain(net, photo, tmp_path / "first", "-m", "rise:masks=30,seed=5")
     method = first["explanations"][0]["method"]
-    second = explain(net, photo, tmp_path / "second", "-m", method)
+    plan = tmp_path / "first/photo/result.json"
+    second = explain(net, photo, tmp_path / "second", "-m", method, "--plan", plan)
     assert second["explanations"][0]["method"] == method
     name = first["explanations"][0]["map"]
     assert (tmp_path / "first/photo" / name).read_bytes() == (tmp_path / "second/photo" / name).read_bytes()
@@ -77,7 +78,8 @@ def test_the_canonical_method_computes_the_same(net, photo, tmp_path):
 def test_seed_reaches_the_methods_that_name_none(net, photo, tmp_path):
     def maps(folder, *options):
         out = tmp_path / folder
-        result = explain(net, photo, out, "-m", "rise:masks=30", "-m", "sobol:grid=2,designs=2,seed=9", *options)
+        methods = ("-m", "rise:masks=30", "-m", "sobol:grid=2,designs=2,seed=9", "--plan", "none")
+        result = explain(net, photo, out, *methods, *options)
         return [(out / "photo" / e["map"]).read_bytes() for e in result["explanations"]], [
             e["seed"] for e in result["explanations"]
         ]

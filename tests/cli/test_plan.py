@@ -1,0 +1,73 @@
+"""Scores by a plan: the same maps as by the graph, recorded in results, replayed to the byte."""
+
+import json
+
+import numpy
+import pytest
+from conftest import ROOT, build_net, vitrail
+from onnx import helper
+
+DEMO = ROOT / ".cache/demo/efficientnet_lite0.onnx"
+PHOTO = ROOT / ".cache/demo/chelsea.png"
+
+
+def explain(model, photo, out, *options):
+    run = vitrail("explain", model, photo, "-o", out, *options)
+    assert run.returncode == 0, run.stderr
+    folder = out / photo.stem
+    explanation = json.loads((folder / "result.json").read_text())["explanations"][0]
+    return explanation, (folder / explanation["map"]).read_bytes(), numpy.load(folder / explanation["map"])
+
+
+@pytest.mark.parametrize("method", ["occlusion", "rise:masks=100", "sobol:grid=4,designs=4"])
+def test_plan_and_graph_give_the_same_map(tmp_path, method):
+    planned, _, with_plan = explain(DEMO, PHOTO, tmp_path / "plan", "-m", method)
+    plain, _, without = explain(DEMO, PHOTO, tmp_path / "graph", "-m", method, "--plan", "none")
+    assert planned["plan"]["engine"] == "plan" and plain["plan"]["engine"] == "plain"
+    assert float(planned["plan"]["difference"]) < 1e-4
+    assert numpy.abs(with_plan - without).max() <= 1e-4 * numpy.ptp(without)
+
+
+def test_a_recorded_plan_gives_the_same_bytes(tmp_path):
+    first, first_bytes, _ = explain(DEMO, PHOTO, tmp_path / "first", "-m", "rise:masks=100")
+    record = tmp_path / "first" / PHOTO.stem / "result.json"
+    again, again_bytes, _ = explain(DEMO, PHOTO, tmp_path / "again", "-m", "rise:masks=100", "--plan", record)
+    assert again["plan"] == first["plan"]
+    assert again_bytes == first_bytes
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"engine": "plan", "precision": "float32", "chunk": "3"}))
+    assert explain(DEMO, PHOTO, tmp_path / "third", "-m", "rise:masks=100", "--plan", plan)[0]["plan"]["chunk"] == "3"
+
+
+def test_gradients_need_no_plan(net, photo, tmp_path):
+    assert explain(net, photo, tmp_path, "-m", "saliency")[0]["plan"]["engine"] == "plain"
+
+
+def test_a_precision_that_cannot_be_is_said_and_replaced(net, photo, tmp_path):
+    run = vitrail("explain", net, photo, "-o", tmp_path, "-m", "occlusion", "--precision", "bf16")
+    assert run.returncode == 0, run.stderr
+    plan = json.loads((tmp_path / "photo/result.json").read_text())["explanations"][0]["plan"]
+    if plan["precision"] == "float32":
+        assert "there is no bf16 plan for this model, scores are in float32" in run.stderr
+
+
+def test_a_model_without_a_plan_is_explained_all_the_same(photo, tmp_path):
+    """Its samples see each other, so that they run one by one."""
+    nodes = [
+        helper.make_node("ReduceMean", ["logits"], ["centre"], keepdims=1),
+        helper.make_node("Sub", ["logits", "centre"], ["centred"]),
+    ]
+    model = build_net(tmp_path / "net.onnx", extra_nodes=nodes, output="centred")
+    run = vitrail("explain", model, photo, "-o", tmp_path / "out", "-m", "occlusion")
+    assert run.returncode == 0, run.stderr
+    assert "there is no float32 plan for this model, scores come from the graph as it is" in run.stderr
+
+
+@pytest.mark.parametrize("content", [None, "{}", "[1, 2", '{"engine": "plan", "chunk": 4}', '{"engine": "plan", "chunk": "-1"}'])
+def test_a_file_that_records_no_plan(net, photo, tmp_path, content):
+    path = tmp_path / "plan.json"
+    if content is not None:
+        path.write_text(content)
+    run = vitrail("explain", net, photo, "--plan", path)
+    assert run.returncode == 2
+    assert "plan.json" in run.stderr and "expected" in run.stderr
