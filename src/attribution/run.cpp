@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "attribution/maps.h"
+#include "ops/failure.h"
 
 namespace vitrail {
 
@@ -66,13 +67,19 @@ Tensor MethodRun::checked_scores(const Tensor& samples) const {
 void MethodRun::in_batches(int64_t samples, const std::function<void(int64_t, int64_t)>& body) {
   for (int64_t first = 0; first < samples;) {
     const int64_t n = std::min(batch_, samples - first);
+    const auto halve = [&] {
+      batch_ = n / 2;
+      release_kept_memory();
+    };
     try {
       body(first, n);
       first += n;
     } catch (const OutOfMemoryError&) {
       if (n == 1) throw;
-      batch_ = n / 2;
-      release_kept_memory();
+      halve();
+    } catch (const c10::Error& error) {  // outside of the network's nodes
+      if (n == 1 || !is_out_of_memory(error)) throw;
+      halve();
     }
   }
 }

@@ -35,8 +35,6 @@ void rethrow_at(const std::string& where) {
     throw ModelError(message);
   } catch (const std::bad_alloc&) {
     throw OutOfMemoryError(no_memory);
-  } catch (const std::exception& error) {  // oneDNN's
-    throw ModelError(where + " cannot be computed: " + error.what() + ".");
   }
 }
 

@@ -365,7 +365,12 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
     return {nullptr, refusal.why};
   } catch (const OutOfMemoryError&) {
     throw;
-  } catch (const Error& error) {
+  } catch (const InternalError&) {
+    throw;
+  } catch (const c10::Error& error) {
+    if (is_out_of_memory(error)) throw OutOfMemoryError("a plan needs more memory than there is");
+    return {nullptr, error.what_without_backtrace()};
+  } catch (const std::exception& error) {  // also oneDNN's own
     return {nullptr, error.what()};
   }
   return {std::shared_ptr<const Plan>(new Plan(std::move(impl))), ""};
