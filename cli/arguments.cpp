@@ -87,11 +87,10 @@ ModelOptions ModelArguments::check() const {
   return options;
 }
 
-Model ModelArguments::load() const {
-  const ModelOptions options = check();
+void ModelArguments::set_limits() const {
   if (threads > 0) at::set_num_threads(threads);
   const int64_t limit = memory_limit();
-  if (limit == 0) return Model::load(path, options);
+  if (limit == 0) return;
   // The file is in memory twice while it is taken apart, and what takes it apart knows of no limit.
   std::error_code error;
   const auto needed = memory_use().resident + 3 * static_cast<int64_t>(fs::file_size(path, error));
@@ -99,8 +98,13 @@ Model ModelArguments::load() const {
     throw OutOfMemoryError("loading " + path + " takes about " + show_bytes(needed) + ", --memory allows " +
                            show_bytes(limit) + ".");
   limit_memory(limit);
+}
+
+Model ModelArguments::load() const {
+  const ModelOptions options = check();
+  set_limits();
   Model model = Model::load(path, options);
-  limit_memory(limit);  // what loading held besides tensors is free again
+  if (memory_limit() > 0) limit_memory(memory_limit());  // what loading held besides tensors is free again
   return model;
 }
 

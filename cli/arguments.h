@@ -25,7 +25,10 @@ struct ModelArguments {
   /// Of --memory, in bytes; 0 where it was not given.
   int64_t memory_limit() const;
 
-  /// Sets the number of threads and the limit of memory, and loads.
+  /// Sets the number of threads and the limit of memory. Throws OutOfMemoryError where the file cannot fit.
+  void set_limits() const;
+
+  /// Sets the limits and loads.
   Model load() const;
 };
 

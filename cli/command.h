@@ -19,5 +19,6 @@ Command explain_command(CLI::App& app);
 Command predict_command(CLI::App& app);
 Command methods_command(CLI::App& app);
 Command inspect_command(CLI::App& app);
+Command doctor_command(CLI::App& app);
 
 }  // namespace vitrail::cli

@@ -45,7 +45,7 @@ ExitCode run(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("Example: vitrail explain model.onnx cat.jpg -m gradcam,sobol\nHelp on a command: vitrail COMMAND --help");
   const std::vector<Command> commands = {explain_command(app), predict_command(app), methods_command(app),
-                                         inspect_command(app)};
+                                         inspect_command(app), doctor_command(app)};
   check_command_name(argc, argv, commands);
   try {
     app.parse(argc, argv);

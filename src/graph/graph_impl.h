@@ -46,6 +46,9 @@ struct Graph::Impl {
                     const RunOptions& options) const;
 };
 
+/// Nodes whose operator vitrail does not have, in subgraphs too: "MyOp node 'a', domain 'x', opset 1".
+std::vector<std::string> unsupported_operators(OnnxModel& model);
+
 /// Layers by the framework's names; see layers.cpp for how they are found.
 std::vector<LayerInfo> name_layers(const Graph::Impl& impl, std::unordered_map<std::string, int>& names);
 

@@ -38,11 +38,10 @@ void list_missing(std::vector<NodeSpec>& nodes, Strings& missing) {
   }
 }
 
-/// Refuses what cannot run before anything is computed, with the whole list.
+/// Refuses what cannot run before anything is computed.
 void check_operators(OnnxModel& model) {
   constexpr size_t kListed = 20;
-  Strings missing;
-  list_missing(model.nodes, missing);
+  const Strings missing = unsupported_operators(model);
   if (missing.empty()) return;
   std::string list;
   for (size_t i = 0; i < missing.size() && i < kListed; ++i) list += "\n  " + missing[i];
@@ -190,6 +189,12 @@ class Compiler {
 };
 
 }  // namespace
+
+Strings unsupported_operators(OnnxModel& model) {
+  Strings missing;
+  list_missing(model.nodes, missing);
+  return missing;
+}
 
 Graph Graph::load(const std::filesystem::path& path, const LoadOptions& options) {
   at::NoGradGuard no_grad;
