@@ -77,7 +77,8 @@ int main(int argc, char** argv) try {
   }
   if (mode == "plan" || mode == "bf16") {
     const auto plan = make_plan(c, mode == "plan" ? "float32" : "bf16");
-    std::cerr << "chunk " << plan->chunk() << (plan->side_by_side() ? " side by side" : "") << ", difference " << plan->difference() << '\n';
+    std::cerr << "chunk " << plan->chunk() << (plan->side_by_side() ? " side by side" : "") << ", difference "
+              << plan->difference() << '\n';
     run = [&c, plan] { plan->run(c.x); };
   }
   if (!run) throw std::invalid_argument("unknown mode " + mode);

@@ -30,12 +30,12 @@ int64_t parse_bytes(const std::string& text) {
   std::smatch parts;
   if (!std::regex_match(text, parts, std::regex(R"(([0-9]{1,12}(\.[0-9]{1,6})?) ?([KMGT])B?)", std::regex::icase)))
     throw UsageError("--memory is '" + text + "'; expected a size such as 512M or 4G.");
-  const auto bytes = static_cast<double>(std::stold(parts[1])) *
-                     std::pow(1000.0, 1 + static_cast<double>(std::string("KMGT").find(
-                                              static_cast<char>(std::toupper(parts[3].str()[0])))));
+  const auto bytes =
+      static_cast<double>(std::stold(parts[1])) *
+      std::pow(1000.0,
+               1 + static_cast<double>(std::string("KMGT").find(static_cast<char>(std::toupper(parts[3].str()[0])))));
   constexpr double kLeast = 1e6, kMost = 1e15;
-  if (bytes < kLeast || bytes > kMost)
-    throw UsageError("--memory is '" + text + "'; expected between 1M and 1000T.");
+  if (bytes < kLeast || bytes > kMost) throw UsageError("--memory is '" + text + "'; expected between 1M and 1000T.");
   return static_cast<int64_t>(bytes);
 }
 

@@ -50,8 +50,8 @@ std::vector<std::string> describe(std::vector<Saturation> saturation) {
   std::vector<std::string> lines = {show_share(sum / static_cast<double>(saturation.size())) + " of the units of " +
                                     std::to_string(saturation.size()) + " activations are at a flat end; most:"};
   for (size_t i = 0; i < saturation.size() && i < 3; ++i)
-    lines.push_back(saturation[i].node + ": " + show_share(saturation[i].share) + ", " + show_share(saturation[i].dead) +
-                    " of its channels never active");
+    lines.push_back(saturation[i].node + ": " + show_share(saturation[i].share) + ", " +
+                    show_share(saturation[i].dead) + " of its channels never active");
   return lines;
 }
 

@@ -209,11 +209,11 @@ ExitCode print_plan(const InspectArguments& arguments) {
                     show_number(1e6 * step.seconds) + " us"});
   }
   print_table(rows);
-  std::cout << plan->steps().size() << " steps in " << plan->precision() << ", "
-            << show_number(1000 * seconds) << " ms a sample in chunks of " << plan->chunk()
-            << (plan->side_by_side() ? " side by side" : "") << ", " << show_bytes(plan->bytes_per_sample())
-            << " a sample and " << show_bytes(plan->bytes_of_weights())
-            << " of weights; differs from the graph by " << show_number(plan->difference()) << " of the largest value\n";
+  std::cout << plan->steps().size() << " steps in " << plan->precision() << ", " << show_number(1000 * seconds)
+            << " ms a sample in chunks of " << plan->chunk() << (plan->side_by_side() ? " side by side" : "") << ", "
+            << show_bytes(plan->bytes_per_sample()) << " a sample and " << show_bytes(plan->bytes_of_weights())
+            << " of weights; differs from the graph by " << show_number(plan->difference())
+            << " of the largest value\n";
   return ExitCode::done;
 }
 
@@ -253,7 +253,9 @@ Command inspect_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("inspect", "says what a network is and how it will be used");
   auto arguments = std::make_shared<InspectArguments>();
   arguments->model.add_to(*command);
-  command->add_option("--stage", arguments->stage, "lists the nodes: loaded (as the file says), canonical, or plan (as scores are computed here)")
+  command
+      ->add_option("--stage", arguments->stage,
+                   "lists the nodes: loaded (as the file says), canonical, or plan (as scores are computed here)")
       ->check(CLI::IsMember({"loaded", "canonical", "plan"}));
   command->add_flag("--json", arguments->json, "one JSON document on standard output");
   command->footer("Example: vitrail inspect model.onnx\nExample: vitrail inspect model.onnx --stage canonical");

@@ -5,10 +5,12 @@
 // What a plan does differently from Graph::run, while it computes the same function:
 //
 //   - scales and shifts (BatchNormalization, layer scale) are folded into the weights before them, in double precision;
-//   - a convolution or linear layer, the activation behind it and the sum with a residual branch are one call of oneDNN;
+//   - a convolution or linear layer, the activation behind it and the sum with a residual branch are one call of
+//   oneDNN;
 //   - tensors are channels-last, weights are packed once for the processor, values are overwritten where nobody else
 //     holds them, attention never writes its weights down;
-//   - a batch is cut into chunks of the size that was fastest when the plan was made (on a CPU small ones often are), one
+//   - a batch is cut into chunks of the size that was fastest when the plan was made (on a CPU small ones often are),
+//   one
 //     after the other on all threads, or one on each thread.
 //
 // It records no gradients, and it stays on the CPU. It is compared with Graph::run when it is made, and refused where
@@ -31,6 +33,8 @@ struct PlanOptions {
   int64_t batch = 8;                  ///< samples that runs will bring at a time
   int64_t chunk = 0;                  ///< samples a pass; 0: the fastest of 1, 2, 4, 8 and the batch, by timing
   bool side_by_side = false;          ///< a chunk on each thread; chosen by timing where `chunk` is 0
+  /// Multiply-adds below which a layer is left to ATen's own kernels: preparing a call of oneDNN takes about 15 us.
+  int64_t small_layer = 1'000'000;
   /// Refused where max |plan - graph| / max |graph| over the samples is more: as a default 1e-4 in float32 and 1.5e-2
   /// in bf16, where also the samples must keep their order (rank correlation >= .95).
   double tolerance = 0;
@@ -64,9 +68,9 @@ class Plan {
   int64_t chunk() const;
   bool side_by_side() const;
   std::string precision() const;
-  double difference() const;           ///< max |plan - graph| / max |graph| when it was made
-  int64_t bytes_per_sample() const;    ///< of all values alive at once at the worst step, for one sample
-  int64_t bytes_of_weights() const;    ///< packed and folded ones
+  double difference() const;         ///< max |plan - graph| / max |graph| when it was made
+  int64_t bytes_per_sample() const;  ///< of all values alive at once at the worst step, for one sample
+  int64_t bytes_of_weights() const;  ///< packed and folded ones
 
   /// What makes a run repeatable: precision, chunk; and the difference, for the record.
   std::map<std::string, std::string> record() const;

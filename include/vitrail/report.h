@@ -62,12 +62,12 @@ struct MethodEstimate {
 };
 struct Estimate {
   std::vector<MethodEstimate> methods;  ///< for one photo
-  int64_t targets = 0;                 ///< that the target strings stand for
-  double seconds_per_forward = 0;      ///< measured on this machine, a sample of a full batch
-  double seconds() const;              ///< of all methods, for one photo
+  int64_t targets = 0;                  ///< that the target strings stand for
+  double seconds_per_forward = 0;       ///< measured on this machine, a sample of a full batch
+  double seconds() const;               ///< of all methods, for one photo
 };
 Estimate estimate_explanations(const Model& model, const Image& image, const Methods& methods,
-                       std::span<const std::string> targets, const Execution& execution = {});
+                               std::span<const std::string> targets, const Execution& execution = {});
 
 /// The names of an explanation's files, in the folder of its photo; empty where there is none.
 struct ExplanationFiles {

@@ -121,9 +121,10 @@ class CachingAllocator : public c10::Allocator {
     if (size >= kMapped) other_ = std::max(other_, resident_bytes() - live_ - kept_bytes_);
     if (live_ + kept_bytes_ + other_ + more <= limit_) return;
     release_kept();
-    TORCH_CHECK_WITH(OutOfMemoryError, live_ + other_ + more <= limit_, "can't allocate memory: ",
-                     show_bytes(static_cast<int64_t>(asked)), " were asked for, the process holds ",
-                     show_bytes(live_ + other_), " and may hold ", show_bytes(limit_));
+    TORCH_CHECK_WITH(OutOfMemoryError, live_ + other_ + more <= limit_,
+                     "can't allocate memory: ", show_bytes(static_cast<int64_t>(asked)),
+                     " were asked for, the process holds ", show_bytes(live_ + other_), " and may hold ",
+                     show_bytes(limit_));
   }
 
   static Header* fresh(size_t size) {
@@ -163,9 +164,7 @@ void limit_memory(int64_t bytes) {
   CachingAllocator::instance().limit(bytes);
 }
 
-MemoryUse memory_use() {
-  return is_set() ? CachingAllocator::instance().use() : MemoryUse{resident_bytes(), 0, 0};
-}
+MemoryUse memory_use() { return is_set() ? CachingAllocator::instance().use() : MemoryUse{resident_bytes(), 0, 0}; }
 
 void release_kept_memory() {
   if (is_set()) CachingAllocator::instance().release();

@@ -55,7 +55,8 @@ class Examination {
     OnnxModel file = read_onnx(path_);
     result_.unsupported = unsupported_operators(file);
     if (!result_.unsupported.empty()) {
-      result_.obstacle = std::to_string(result_.unsupported.size()) + " node(s) with operators that vitrail does not have";
+      result_.obstacle =
+          std::to_string(result_.unsupported.size()) + " node(s) with operators that vitrail does not have";
       return std::move(result_);
     }
     begin("load");
@@ -217,7 +218,8 @@ class Examination {
     request.batches = batches();
     request.threads = at::get_num_threads();
     std::vector<NodeInfo> nodes = graph.nodes();
-    for (const NodeInfo& node : nodes) request.values.insert(request.values.end(), node.outputs.begin(), node.outputs.end());
+    for (const NodeInfo& node : nodes)
+      request.values.insert(request.values.end(), node.outputs.begin(), node.outputs.end());
     std::string why;
     const auto answer = ask_onnx_runtime(request, why);
     if (!answer) {

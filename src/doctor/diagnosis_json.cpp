@@ -12,8 +12,7 @@ Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : 
 Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
 Json agreement_json(const std::optional<Agreement>& agreement) {
-  if (!agreement)
-    return {{"reference", nullptr}, {"max_relative_error", nullptr}, {"first_diverging_value", nullptr}};
+  if (!agreement) return {{"reference", nullptr}, {"max_relative_error", nullptr}, {"first_diverging_value", nullptr}};
   return {{"reference", agreement->reference},
           {"max_relative_error", finite_or_null(agreement->max_relative_error)},
           {"first_diverging_value", text_or_null(agreement->first_diverging_value)},

@@ -180,7 +180,8 @@ std::optional<OnnxRuntimeAnswer> ask_onnx_runtime(const OnnxRuntimeRequest& requ
                                  here / "out.txt", here / "error.txt");
   const Json answer = Json::parse(read_text(here / "answer.json"), nullptr, /*allow_exceptions=*/false);
   if (status != 0 || answer.is_discarded()) {
-    why = status == 124 ? "it took longer than " + std::string(kPatience) + " s" : last_line(read_text(here / "error.txt"));
+    why = status == 124 ? "it took longer than " + std::string(kPatience) + " s"
+                        : last_line(read_text(here / "error.txt"));
     return std::nullopt;
   }
   OnnxRuntimeAnswer result;

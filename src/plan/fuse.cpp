@@ -38,7 +38,8 @@ class Fuser {
 
   Tensors constants(const Graph::Impl::Node& node) const {
     Tensors result;
-    for (const int id : node.inputs) result.push_back(id == Graph::Impl::kAbsent ? Tensor() : graph_.values[id].constant);
+    for (const int id : node.inputs)
+      result.push_back(id == Graph::Impl::kAbsent ? Tensor() : graph_.values[id].constant);
     return result;
   }
 
@@ -136,8 +137,8 @@ class Fuser {
       return true;
     }
     if (layer.activation.name != "none") return false;
-    const bool can = activation && (!layer.adds_other ||
-                                    (layer.kind == Layer::Kind::convolution && activation->name == "relu"));
+    const bool can =
+        activation && (!layer.adds_other || (layer.kind == Layer::Kind::convolution && activation->name == "relu"));
     if (can) layer.activation = *activation;
     return can;
   }

@@ -37,8 +37,8 @@ struct Entries {
   Entry<Tensor(const Tensor&, const Tensor&, const Bias&, Sizes, Sizes, Sizes, int64_t, std::string_view, Scalars,
                Text)>
       convolution{"mkldnn::_convolution_pointwise", ""};
-  Entry<Tensor(const Tensor&, const Tensor&, const Tensor&, const Bias&, Sizes, Sizes, Sizes, int64_t,
-               std::string_view, std::optional<at::Scalar>, Text, Scalars, Text)>
+  Entry<Tensor(const Tensor&, const Tensor&, const Tensor&, const Bias&, Sizes, Sizes, Sizes, int64_t, std::string_view,
+               std::optional<at::Scalar>, Text, Scalars, Text)>
       convolution_add{"mkldnn::_convolution_pointwise", "binary"};
   Entry<Tensor&(Tensor&, const Tensor&, const Tensor&, const Bias&, Sizes, Sizes, Sizes, int64_t, std::string_view,
                 std::optional<at::Scalar>, Text, Scalars, Text)>
@@ -100,8 +100,8 @@ Tensor pack_linear(const Tensor& weight, int64_t rows) { return entries().pack_l
 
 Tensor convolution(const Tensor& x, const Tensor& weight, const Tensor& bias, const Window& window,
                    const Activation& activation) {
-  return entries().convolution(x, weight, optional(bias), window.padding, window.stride, window.dilation,
-                               window.groups, activation.name, scalars(activation.numbers), algorithm(activation));
+  return entries().convolution(x, weight, optional(bias), window.padding, window.stride, window.dilation, window.groups,
+                               activation.name, scalars(activation.numbers), algorithm(activation));
 }
 
 Tensor convolution_add(const Tensor& x, const Tensor& other, const Tensor& weight, const Tensor& bias,

@@ -81,9 +81,7 @@ constexpr double kRankAgreement = 0.95;
 constexpr int64_t kDefaultSamples = 16, kSamplesAPass = 8;
 constexpr uint64_t kSeed = 1;
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::string number(double value) {
   char text[32];
@@ -119,7 +117,7 @@ void check_possible(const Graph::Impl& graph, int input, int output, at::ScalarT
 
 /// Slots for the values that the steps use, steps bound to them.
 void bind(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftStep> drafts, int input, int output,
-          int64_t batch) {
+          int64_t batch, int64_t small_layer) {
   std::unordered_map<int, int> slots;
   const auto slot = [&](int id) {
     if (id == Plan::Impl::kAbsent) return id;
@@ -135,7 +133,7 @@ void bind(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftStep> dra
   plan.output = slot(output);
   for (DraftStep& draft : drafts) {
     Plan::Impl::Bound bound;
-    bound.step = make_step(draft, graph, plan.precision, batch);
+    bound.step = make_step(draft, graph, plan.precision, batch, small_layer);
     bound.node = draft.node;
     PlanStep about;
     about.op = draft.op;
@@ -198,8 +196,8 @@ void compare(Plan::Impl& plan, const Tensor& found, const Tensor& expected, doub
     throw Refusal{"the model gives NaN or infinity on the samples, so that nothing can be compared"};
   plan.difference = relative_difference(found, expected);
   if (!(plan.difference <= tolerance))
-    throw Refusal{"it differs from the graph by " + number(plan.difference) + " of the largest value (allowed: " +
-                  number(tolerance) + ")"};
+    throw Refusal{"it differs from the graph by " + number(plan.difference) +
+                  " of the largest value (allowed: " + number(tolerance) + ")"};
   if (plan.precision == at::kFloat || found.size(0) < 2) return;
   const double agreement = rank_agreement(found, expected);
   if (!(agreement >= kRankAgreement))
@@ -353,8 +351,9 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
     const Tensor given = options.samples.defined() ? options.samples : default_samples(impl->input_shape);
     const Tensor samples = given.to(impl->input_type);
     const int64_t pass = std::min(options.batch, kSamplesAPass);
-    const Tensor expected = in_passes(samples, pass, [&](const Tensor& x) { return graph.run({{input, x}}, {output})[0]; });
-    bind(*impl, inside, fuse(inside, from, to), from, to, pass);
+    const Tensor expected =
+        in_passes(samples, pass, [&](const Tensor& x) { return graph.run({{input, x}}, {output})[0]; });
+    bind(*impl, inside, fuse(inside, from, to), from, to, pass, options.small_layer);
     const double usual = impl->precision == at::kFloat ? 1e-4 : 1.5e-2;
     const Tensor found = in_passes(samples, pass, [&](const Tensor& x) { return impl->run(x, {pass}); });
     compare(*impl, found, expected, options.tolerance > 0 ? options.tolerance : usual);
@@ -380,8 +379,8 @@ Tensor Plan::run(const Tensor& input) const {
   bool fits = static_cast<size_t>(input.dim()) == impl_->input_shape.size() && input.size(0) > 0;
   for (size_t i = 1; fits && i < impl_->input_shape.size(); ++i) fits = input.size(i) == impl_->input_shape[i].fixed;
   if (!fits)
-    throw UsageError("a plan for inputs of shape " + to_string(impl_->input_shape) + " was given " +
-                     shape_text(input) + ".");
+    throw UsageError("a plan for inputs of shape " + to_string(impl_->input_shape) + " was given " + shape_text(input) +
+                     ".");
   return impl_->run(input.to(impl_->input_type), impl_->split);
 }
 

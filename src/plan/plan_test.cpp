@@ -56,23 +56,30 @@ struct Planned {
   std::shared_ptr<const Plan> plan;
 };
 
-/// A plan of the net from x to y with chunks of 2, and that it gives what the graph gives on 5 samples.
-Planned plan_of(const OnnxBuilder& net, PlanOptions options = {}) {
+/// A plan of the net from x to y in chunks of 2, by oneDNN; and that it gives what the graph gives on 5 samples, as
+/// does one that leaves its layers, which are small, to ATen.
+Planned plan_of(const OnnxBuilder& net) {
   Graph graph = Graph::load(net.save());
-  options.batch = 4;
-  if (options.chunk == 0) options.chunk = 2;
-  const Plan::Attempt attempt = Plan::make(graph, "x", "y", options);
-  EXPECT_TRUE(attempt.plan) << attempt.refusal;
-  if (!attempt.plan) throw std::runtime_error("no plan");
   Sizes sizes;
   for (const Dim& dim : graph.inputs()[0].shape) sizes.push_back(dim.at(5));
   const Tensor x = random(sizes, 1), before = x.clone();
-  const Tensor expected = graph.run({{"x", x}}, {"y"})[0], found = attempt.plan->run(x);
-  EXPECT_EQ(found.sizes(), expected.sizes());
-  EXPECT_TRUE(at::allclose(found, expected, 1e-4, 1e-5)) << (found - expected).abs().max().item<float>();
-  EXPECT_TRUE(at::equal(x, before)) << "the input was written to";
-  EXPECT_FALSE(found.requires_grad());
-  return {graph, attempt.plan};
+  const Tensor expected = graph.run({{"x", x}}, {"y"})[0];
+  Planned result{graph, nullptr};
+  PlanOptions options;
+  options.batch = 4;
+  options.chunk = 2;
+  for (const int64_t small_layer : {options.small_layer, int64_t{0}}) {
+    options.small_layer = small_layer;
+    const Plan::Attempt attempt = Plan::make(graph, "x", "y", options);
+    if (!attempt.plan) throw std::runtime_error("no plan: " + attempt.refusal);
+    result.plan = attempt.plan;
+    const Tensor found = attempt.plan->run(x);
+    EXPECT_EQ(found.sizes(), expected.sizes());
+    EXPECT_TRUE(at::allclose(found, expected, 1e-4, 1e-5)) << (found - expected).abs().max().item<float>();
+    EXPECT_TRUE(at::equal(x, before)) << "the input was written to";
+    EXPECT_FALSE(found.requires_grad());
+  }
+  return result;
 }
 
 class PlanTest : public ::testing::Test {
@@ -107,6 +114,13 @@ TEST_F(PlanTest, EveryActivationOfOneDnn) {
   with("Gelu", [](OnnxBuilder& net) { net.attribute("approximate", std::string("tanh")); });
   with("LeakyRelu", [](OnnxBuilder& net) { net.attribute("alpha", 0.3f); });
   with("HardSigmoid", [](OnnxBuilder& net) { net.attribute("alpha", 1.f / 6).attribute("beta", 0.5f); });
+}
+
+TEST_F(PlanTest, ASmallLayerCallsNoOneDnn) {
+  OnnxBuilder net = image_net();
+  net.initializer("w", random({6, 3, 3, 3})).node("Conv", {"x", "w"}, {"c"}).node("Relu", {"c"}, {"y"}).output("y");
+  EXPECT_THAT(plan_of(net).plan->steps()[0].details, HasSubstr("oneDNN convolution 3x3"));
+  EXPECT_EQ(Plan::make(Graph::load(net.save()), "x", "y").plan->steps()[0].details, "small");
 }
 
 TEST_F(PlanTest, AnActivationThatOneDnnComputesOtherwiseStaysItself) {
@@ -218,9 +232,8 @@ TEST_F(PlanTest, AttentionWithAndWithoutMask) {
     net.input("x", {-1, 2, 5, 8}).initializer("mask", random({5, 5}));
     net.initializer("wk", random({8, 8})).node("MatMul", {"x", "wk"}, {"k"});
     net.initializer("wv", random({8, 8})).node("MatMul", {"x", "wv"}, {"v"});
-    net.node("Attention", masked ? std::vector<std::string>{"x", "k", "v", "mask"}
-                                 : std::vector<std::string>{"x", "k", "v"},
-             {"y"});
+    net.node("Attention",
+             masked ? std::vector<std::string>{"x", "k", "v", "mask"} : std::vector<std::string>{"x", "k", "v"}, {"y"});
     if (masked) net.attribute("scale", 0.7f);
     net.output("y");
     const auto plan = plan_of(net).plan;
@@ -232,8 +245,8 @@ TEST_F(PlanTest, ViewsAreNotOverwrittenThroughEachOther) {
   OnnxBuilder net = image_net(4, 4);
   net.initializer("w", random({4, 4, 1, 1})).node("Conv", {"x", "w"}, {"c"});
   net.initializer("shape", at::tensor(Sizes{0, 4, 16}, at::kLong)).node("Reshape", {"c", "shape"}, {"r"});
-  net.node("Relu", {"r"}, {"p"});       // must not write into c
-  net.node("Sigmoid", {"c"}, {"s"});    // which is needed here
+  net.node("Relu", {"r"}, {"p"});     // must not write into c
+  net.node("Sigmoid", {"c"}, {"s"});  // which is needed here
   net.node("Reshape", {"s", "shape"}, {"q"}).node("Add", {"p", "q"}, {"y"}).output("y");
   plan_of(net);
 }
@@ -277,6 +290,7 @@ TEST_F(PlanTest, TheSplitChangesRoundingOnlyAndTheSamePlanGivesTheSameBytes) {
       PlanOptions options;
       options.chunk = chunk;
       options.side_by_side = side_by_side;
+      options.small_layer = 0;
       const auto plan = Plan::make(graph, "x", "y", options).plan;
       ASSERT_TRUE(plan);
       EXPECT_EQ(plan->chunk(), chunk);
@@ -304,7 +318,9 @@ TEST_F(PlanTest, TimesItsOwnSplitAndSaysWhatItDid) {
 
 TEST_F(PlanTest, RunsInSeveralThreadsAtOnce) {
   const Graph graph = Graph::load(deep_net().save());
-  const auto plan = Plan::make(graph, "x", "y").plan;
+  PlanOptions options;
+  options.small_layer = 0;
+  const auto plan = Plan::make(graph, "x", "y", options).plan;
   ASSERT_TRUE(plan);
   std::vector<std::thread> threads;
   std::atomic<int> wrong = 0;
@@ -338,6 +354,7 @@ TEST_F(PlanTest, ComputesInBf16WhereTheProcessorCan) {
   const Graph graph = Graph::load(deep_net().save());
   PlanOptions options;
   options.precision = "bf16";
+  options.small_layer = 0;
   const Plan::Attempt attempt = Plan::make(graph, "x", "y", options);
   if (!onednn::has_bf16()) {
     EXPECT_THAT(attempt.refusal, HasSubstr("bf16"));

@@ -2,11 +2,13 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/convolution.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/hardsigmoid.h>
 #include <ATen/ops/hardswish.h>
 #include <ATen/ops/hardtanh.h>
 #include <ATen/ops/leaky_relu.h>
+#include <ATen/ops/linear.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
 
@@ -60,11 +62,25 @@ class ConvolutionStep : public Step {
   Tensor bias_, weight_;
 };
 
+/// Writes over x.
+void apply(const onednn::Activation& activation, Tensor& x) {
+  const std::string& name = activation.name;
+  if (name == "relu") x.relu_();
+  if (name == "sigmoid") x.sigmoid_();
+  if (name == "tanh") x.tanh_();
+  if (name == "swish") at::silu_(x);
+  if (name == "hardswish") at::hardswish_(x);
+  if (name == "hardsigmoid") at::hardsigmoid_(x);
+  if (name == "gelu") at::gelu_(x, *activation.algorithm);
+  if (name == "leaky_relu") at::leaky_relu_(x, activation.numbers[0]);
+  if (name == "hardtanh") at::hardtanh_(x, activation.numbers[0], activation.numbers[1]);
+}
+
 /// A convolution that looks at one position at a time is a matrix product over the channels: the call costs half.
 bool is_pointwise(const Layer& layer) {
   return layer.kind == Layer::Kind::convolution && layer.weight.size(2) == 1 && layer.weight.size(3) == 1 &&
-         layer.window.groups == 1 && !layer.adds_other &&
-         layer.window.stride == Ints{1, 1} && layer.window.padding == Ints{0, 0};
+         layer.window.groups == 1 && !layer.adds_other && layer.window.stride == Ints{1, 1} &&
+         layer.window.padding == Ints{0, 0};
 }
 
 class LinearStep : public Step {
@@ -96,6 +112,34 @@ class LinearStep : public Step {
   Tensor bias_, weight_;
 };
 
+/// A layer with so little to compute that preparing a call of oneDNN would take longer: ATen's own kernels.
+class SmallLayerStep : public Step {
+ public:
+  SmallLayerStep(Layer layer, at::ScalarType precision) : layer_(std::move(layer)) {
+    layer_.weight = rounded(layer_.weight, precision);
+    layer_.bias = rounded(layer_.bias, precision);
+  }
+
+  Tensors run(Tensors& in, const RunContext&) const override {
+    const auto bias = layer_.bias.defined() ? std::optional<Tensor>(layer_.bias) : std::nullopt;
+    const onednn::Window& window = layer_.window;
+    Tensor y = layer_.kind == Layer::Kind::linear
+                   ? at::linear(in[0], layer_.weight, bias)
+                   : at::convolution(in[0], layer_.weight, bias, window.stride, window.padding, window.dilation,
+                                     /*transposed=*/false, {0, 0}, window.groups);
+    if (layer_.channels_first) y = y.permute({0, 3, 1, 2});
+    if (layer_.adds_other) y.add_(in[1]);
+    apply(layer_.activation, y);
+    return {y};
+  }
+
+  std::string details() const override { return "small"; }
+  int64_t bytes() const override { return static_cast<int64_t>(layer_.weight.nbytes()); }
+
+ private:
+  Layer layer_;
+};
+
 /// softmax(scale Q K^T + mask) V without writing the softmax down.
 class AttentionStep : public Step {
  public:
@@ -124,25 +168,12 @@ class ActivationStep : public Step {
       : op_(std::move(op)), activation_(std::move(activation)) {}
   Tensors run(Tensors& in, const RunContext& context) const override {
     if (!may_overwrite(in[0])) return op_->forward(in, context);
-    overwrite(in[0]);
+    apply(activation_, in[0]);
     return {std::move(in[0])};
   }
   std::string details() const override { return "in place"; }
 
  private:
-  void overwrite(Tensor& x) const {
-    const std::string& name = activation_.name;
-    if (name == "relu") x.relu_();
-    if (name == "sigmoid") x.sigmoid_();
-    if (name == "tanh") x.tanh_();
-    if (name == "swish") at::silu_(x);
-    if (name == "hardswish") at::hardswish_(x);
-    if (name == "hardsigmoid") at::hardsigmoid_(x);
-    if (name == "gelu") at::gelu_(x, *activation_.algorithm);
-    if (name == "leaky_relu") at::leaky_relu_(x, activation_.numbers[0]);
-    if (name == "hardtanh") at::hardtanh_(x, activation_.numbers[0], activation_.numbers[1]);
-  }
-
   std::shared_ptr<const Operator> op_;
   onednn::Activation activation_;
 };
@@ -208,10 +239,14 @@ Ints sizes_of(const Shape& shape, int64_t batch) {
 }  // namespace
 
 std::unique_ptr<Step> make_step(const DraftStep& draft, const Graph::Impl& graph, at::ScalarType precision,
-                                int64_t batch) {
+                                int64_t batch, int64_t small_layer) {
   const Graph::Impl::Node& node = *draft.node;
   if (draft.layer) {
     const Ints input = sizes_of(graph.values[draft.inputs[0]].traced.shape, batch);
+    int64_t work = draft.layer->weight.numel();
+    const Ints output = sizes_of(graph.values[node.outputs[0]].traced.shape, batch);
+    for (const int64_t size : output) work *= size;
+    if (work / draft.layer->channels() < small_layer) return std::make_unique<SmallLayerStep>(*draft.layer, precision);
     const bool pointwise = is_pointwise(*draft.layer);
     if (draft.layer->kind == Layer::Kind::convolution && !pointwise)
       return std::make_unique<ConvolutionStep>(*draft.layer, input, precision);

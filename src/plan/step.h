@@ -25,8 +25,8 @@ class Step {
   virtual int64_t bytes() const { return 0; }
 };
 
-/// `batch`: samples that weights are packed for.
+/// `batch`: samples that weights are packed for; `small_layer`: as in PlanOptions.
 std::unique_ptr<Step> make_step(const DraftStep& draft, const Graph::Impl& graph, at::ScalarType precision,
-                                int64_t batch);
+                                int64_t batch, int64_t small_layer);
 
 }  // namespace vitrail

@@ -63,7 +63,7 @@ std::string default_methods(const Model& model) {
 }
 
 Estimate estimate_explanations(const Model& model, const Image& image, const Methods& methods,
-                       std::span<const std::string> targets, const Execution& execution) {
+                               std::span<const std::string> targets, const Execution& execution) {
   const Tensor input = model.prepare(image).input;
   Estimate estimate;
   estimate.targets = static_cast<int64_t>(targets_of(model, input, targets).size());
@@ -71,7 +71,8 @@ Estimate estimate_explanations(const Model& model, const Image& image, const Met
   for (const auto& method : methods) {
     const Method::Cost cost = method->cost(input.size(2), input.size(3), estimate.targets);
     const auto steps = static_cast<double>(cost.forwards + 2 * cost.backwards);
-    estimate.methods.push_back({method->canonical(), cost.forwards, cost.backwards, steps * estimate.seconds_per_forward});
+    estimate.methods.push_back(
+        {method->canonical(), cost.forwards, cost.backwards, steps * estimate.seconds_per_forward});
   }
   return estimate;
 }

@@ -63,7 +63,9 @@ def test_a_model_without_a_plan_is_explained_all_the_same(photo, tmp_path):
     assert "there is no float32 plan for this model, scores come from the graph as it is" in run.stderr
 
 
-@pytest.mark.parametrize("content", [None, "{}", "[1, 2", '{"engine": "plan", "chunk": 4}', '{"engine": "plan", "chunk": "-1"}'])
+@pytest.mark.parametrize(
+    "content", [None, "{}", "[1, 2", '{"engine": "plan", "chunk": 4}', '{"engine": "plan", "chunk": "-1"}']
+)
 def test_a_file_that_records_no_plan(net, photo, tmp_path, content):
     path = tmp_path / "plan.json"
     if content is not None:

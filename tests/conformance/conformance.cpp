@@ -172,8 +172,8 @@ Result run_case(const fs::path& folder) {
   if (data_sets.empty()) return {Verdict::failed, "the case has no data"};
   try {
     for (const auto& [path, inputs, outputs] : data_sets) {
-      const Tensors found = has_control_flow ? run_as_graph(folder / "model.onnx", path, model)
-                                             : testing::run_nodes(model, inputs);
+      const Tensors found =
+          has_control_flow ? run_as_graph(folder / "model.onnx", path, model) : testing::run_nodes(model, inputs);
       for (size_t i = 0; i < outputs.size(); ++i)
         if (const std::string what = difference(found[i], outputs[i]); !what.empty())
           return {Verdict::failed, model.outputs[i].name + ": " + what};

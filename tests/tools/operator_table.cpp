@@ -126,8 +126,10 @@ int main(int argc, char** argv) try {
                "| operator | cases | gradient | guided | plan |\n|---|---|---|---|---|\n";
   for (const auto& [name, row] : rows)
     std::cout << "| " << name << " | " << (row.cases == 0 ? "" : std::to_string(row.cases)) << " | "
-              << (row.cases == 0 ? "" : row.differentiable ? "yes" : "flat") << " | " << (row.follows_rules ? "yes" : "")
-              << " | " << row.plan << " |\n";
+              << (row.cases == 0       ? ""
+                  : row.differentiable ? "yes"
+                                       : "flat")
+              << " | " << (row.follows_rules ? "yes" : "") << " | " << row.plan << " |\n";
   return 0;
 } catch (const std::exception& e) {
   std::cerr << e.what() << "\n";
