@@ -4,8 +4,8 @@ Parameters are drawn so that activations keep their scale through the depth, as 
 exploding activations neither times nor differences would mean anything.
 """
 
-import io
 import contextlib
+import io
 import warnings
 from pathlib import Path
 

@@ -1,3 +1,4 @@
+#include <vitrail/memory.h>
 #include <vitrail/report.h>
 
 #include <algorithm>
@@ -64,6 +65,7 @@ class ExplainCommand {
       methods_ = parse_methods(chosen, arguments_.seed);
       say(print_note, "no method was named, taking " + chosen + " (choose with -m; `vitrail methods` lists all)");
     }
+    fit_batch(loaded);
     const Model model = with_plan(loaded);
     for (const std::string& warning : model.warnings()) say(print_warning, warning);
     return arguments_.dry_run ? estimate(model) : explain(model);
@@ -82,6 +84,16 @@ class ExplainCommand {
     arguments_.plan.check();
     photos_ = arguments_.images.find();
     if (!arguments_.dry_run) check_output_folder(arguments_.out);
+  }
+
+  /// Within --memory: the samples of a batch, with what methods hold beside them, take an eighth of the room at most.
+  /// What the network holds for them is found out as it runs.
+  void fit_batch(const Model& model) {
+    if (arguments_.model.memory_limit() == 0) return;
+    const Preprocess& size = model.preprocess();
+    const auto sample = static_cast<int64_t>(sizeof(float)) * size.channels() * size.height * size.width;
+    const int64_t room = arguments_.model.memory_limit() - memory_use().resident;
+    execution_.batch = std::clamp<int64_t>(room / 8 / sample, 1, execution_.batch);
   }
 
   /// With a plan, made on the first photo that can be read, where a method sends samples through the model.

@@ -79,6 +79,7 @@ struct Refusal {
 
 constexpr double kRankAgreement = 0.95;
 constexpr int64_t kDefaultSamples = 16, kSamplesAPass = 8;
+constexpr int64_t kMostTimed = 64;  ///< larger chunks are never faster on a CPU
 constexpr uint64_t kSeed = 1;
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -213,7 +214,7 @@ Tensor repeat_to(const Tensor& samples, int64_t count) {
   return at::cat(parts);
 }
 
-/// Of 1, 2, 4, 8 samples and the whole batch, and side by side where that occupies every thread: what takes least for
+/// Of 1, 2, 4, 8 samples and the batch, and side by side where that occupies every thread: what takes least for
 /// the batch, by the median of a few interleaved runs.
 Split fastest_split(const Plan::Impl& plan, const Tensor& batch) {
   constexpr int kRounds = 5;
@@ -358,7 +359,7 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
     const Tensor found = in_passes(samples, pass, [&](const Tensor& x) { return impl->run(x, {pass}); });
     compare(*impl, found, expected, options.tolerance > 0 ? options.tolerance : usual);
     impl->split = options.chunk > 0 ? Split{options.chunk, options.side_by_side}
-                                    : fastest_split(*impl, repeat_to(samples, options.batch));
+                                    : fastest_split(*impl, repeat_to(samples, std::min(options.batch, kMostTimed)));
     measure(*impl, samples.narrow(0, 0, std::min(impl->split.chunk, samples.size(0))));
   } catch (const Refusal& refusal) {
     return {nullptr, refusal.why};

@@ -48,7 +48,7 @@ def garbage(tmp_path):
         (("paint",), ["paint", "explain"]),
         (("explain",), ["required"]),
         (("methods", "sobl"), ["sobl", "sobol", "rise"]),
-        (("inspect", "m.onnx", "--stage", "plan"), ["plan", "canonical"]),
+        (("inspect", "m.onnx", "--stage", "fused"), ["fused", "canonical", "plan"]),
     ],
 )
 def test_a_wrong_command_line(arguments, words):
