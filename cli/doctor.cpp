@@ -39,7 +39,10 @@ std::string describe(const Agreement& agreement) {
     return "DIFFERS from " + agreement.reference + ", first in '" + agreement.first_diverging_value + "' of the " +
            agreement.first_diverging_node + "; outputs by " + show_number(agreement.max_relative_error);
   return std::to_string(agreement.values) + " values agree with " + agreement.reference + ", outputs within " +
-         show_number(agreement.max_relative_error) + " of the largest";
+         show_number(agreement.max_relative_error) + " of the largest" +
+         (agreement.undecided == 0 ? ""
+                                   : "; " + std::to_string(agreement.undecided) +
+                                         " lie behind ties that rounding decides and were not judged");
 }
 
 std::vector<std::string> describe(std::vector<Saturation> saturation) {

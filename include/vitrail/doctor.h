@@ -27,14 +27,19 @@ struct DiagnosisOptions {
   Listener* listener = nullptr;  ///< not owned; hears what is being examined
 };
 
-/// Value by value against ONNX Runtime, its optimisations off, on one sample.
+/// Value by value against ONNX Runtime, its optimisations off, on one sample: max |a - b| / max |b| at most the
+/// tolerance (of a Sigmoid or Softmax the size counts as .01 at least: rounding is as large as what is below), whole
+/// numbers equal. Where rounding decides ties (the maximum of neighbours, a sorting order), both may be right: whole
+/// numbers made from others that differ in a hundredth of their places at most, and what follows from them, are not
+/// judged but counted.
 struct Agreement {
-  static constexpr double kTolerance = 1e-3;  ///< of max |a - b| / max |b|; whole numbers must be equal
-  std::string reference;                      ///< "onnxruntime 1.32.0"
-  int64_t values = 0;                         ///< compared
-  double max_relative_error = 0;              ///< of the outputs
-  std::string first_diverging_value;          ///< in order of computation; empty where none does
-  std::string first_diverging_node;           ///< "Conv node 'conv1'"
+  static constexpr double kTolerance = 1e-3;
+  std::string reference;              ///< "onnxruntime 1.32.0"
+  int64_t values = 0;                 ///< compared
+  int64_t undecided = 0;              ///< not judged
+  double max_relative_error = 0;      ///< of the outputs
+  std::string first_diverging_value;  ///< in order of computation; empty where none does
+  std::string first_diverging_node;   ///< "Conv node 'conv1'"
 };
 
 /// Units of an activation that cannot move: at an end of their range.

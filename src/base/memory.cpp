@@ -36,6 +36,8 @@ struct alignas(64) Header {
 
 constexpr size_t kMapped = size_t{1} << 20;  ///< from here on blocks are the system's own, and return to it when freed
 
+constexpr int64_t kReserve = 32;  ///< this part of a limit is left to what comes between two requests of tensors
+
 /// Four sizes between a power of two and the next: a block wastes a fifth at most, and is found again.
 size_t round_up(size_t bytes) {
   constexpr size_t kSmallest = 256;
@@ -63,7 +65,7 @@ class CachingAllocator : public c10::Allocator {
 
   void limit(int64_t bytes) {
     const std::lock_guard lock(mutex_);
-    limit_ = bytes;
+    limit_ = bytes - bytes / kReserve;
     other_ = std::max<int64_t>(0, resident_bytes() - live_ - kept_bytes_);
   }
 

@@ -5,17 +5,16 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/equal.h>
 #include <ATen/ops/rand.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdlib>
 #include <functional>
 #include <set>
 
 #include "base/display.h"
+#include "doctor/agreement.h"
 #include "doctor/onnx_runtime.h"
 #include "doctor/saturation.h"
 #include "graph/graph_impl.h"
@@ -30,17 +29,6 @@ constexpr size_t kPhotos = 4;  ///< that activations are looked at on
 
 std::string describe(const ValueInfo& value) {
   return "'" + value.name + "' " + value.type + " " + to_string(value.shape);
-}
-
-/// max |a - b| / max |b|; of whole numbers 0 where they are equal, else infinity.
-double relative_error(const Tensor& a, const Tensor& b) {
-  if (a.sizes() != b.sizes()) return INFINITY;
-  if (a.numel() == 0) return 0;
-  if (!b.is_floating_point()) return at::equal(a.to(b.scalar_type()), b) ? 0 : INFINITY;
-  const Tensor x = a.to(at::kDouble), y = b.to(at::kDouble);
-  const double difference = (x - y).abs().max().item<double>(), size = y.abs().max().item<double>();
-  if (difference == 0) return 0;
-  return std::isnan(difference) ? INFINITY : difference / std::max(size, 1e-30);
 }
 
 class Examination {
@@ -217,8 +205,7 @@ class Examination {
     request.sample = samples().narrow(0, 0, graph.batch().generalises ? 1 : samples().size(0));
     request.batches = batches();
     request.threads = at::get_num_threads();
-    std::vector<NodeInfo> nodes = graph.nodes();
-    for (const NodeInfo& node : nodes)
+    for (const NodeInfo& node : graph.nodes())
       request.values.insert(request.values.end(), node.outputs.begin(), node.outputs.end());
     std::string why;
     const auto answer = ask_onnx_runtime(request, why);
@@ -227,23 +214,7 @@ class Examination {
                                  ". VITRAIL_PYTHON names a Python that has it.");
       return;
     }
-    Agreement agreement;
-    agreement.reference = answer->version;
-    std::set<std::string> outputs;
-    for (const ValueInfo& output : graph.outputs()) outputs.insert(output.name);
-    for (const NodeInfo& node : nodes)
-      for (const std::string& value : node.outputs) {
-        const auto theirs = answer->values.find(value);
-        if (value.empty() || theirs == answer->values.end()) continue;
-        ++agreement.values;
-        const double error = relative_error(graph.run({{request.input, request.sample}}, {value})[0], theirs->second);
-        if (outputs.count(value)) agreement.max_relative_error = std::max(agreement.max_relative_error, error);
-        if (!(error <= Agreement::kTolerance) && agreement.first_diverging_value.empty()) {
-          agreement.first_diverging_value = value;
-          agreement.first_diverging_node = node.op + " node '" + node.name + "'";
-        }
-      }
-    result_.agreement = agreement;
+    result_.agreement = judge(graph, request.input, request.sample, *answer);
     for (const auto& [batch, seconds] : answer->seconds) add_speed("onnxruntime", batch, batch, seconds);
   }
 

@@ -18,6 +18,7 @@ Json agreement_json(const std::optional<Agreement>& agreement) {
           {"first_diverging_value", text_or_null(agreement->first_diverging_value)},
           {"first_diverging_node", text_or_null(agreement->first_diverging_node)},
           {"values", agreement->values},
+          {"undecided", agreement->undecided},
           {"tolerance", Agreement::kTolerance}};
 }
 

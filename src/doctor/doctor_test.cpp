@@ -2,6 +2,7 @@
 
 #include "vitrail/doctor.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
@@ -11,6 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "doctor/agreement.h"
 #include "doctor/saturation.h"
 #include "support/onnx_builder.h"
 
@@ -131,6 +133,35 @@ TEST(Doctor, SaturationByHand) {
   EXPECT_DOUBLE_EQ(found[1].dead, 1.0 / 4);
   EXPECT_EQ(found[2].value, "s");
   EXPECT_DOUBLE_EQ(found[2].share, 4.0 / 8);
+}
+
+/// x -> Sigmoid -> Greater than a half -> Where: a tie that rounding decides, and what follows.
+TEST(Doctor, TiesAreNotJudgedAndDifferencesAre) {
+  OnnxBuilder net;
+  net.input("x", {-1, 200}).initializer("half", at::tensor(0.5f)).initializer("zero", at::tensor(0.f));
+  net.node("Sigmoid", {"x"}, {"s"}).node("Greater", {"s", "half"}, {"g"}).node("Where", {"g", "s", "zero"}, {"y"});
+  net.output("y");
+  LoadOptions as_in_file;
+  as_in_file.canonical = false;
+  const Graph graph = Graph::load(net.save(), as_in_file);
+  const Tensor x = at::randn({1, 200});
+  OnnxRuntimeAnswer answer;
+  for (const char* value : {"s", "g", "y"}) answer.values[value] = graph.run({{"x", x}}, {value})[0].clone();
+  EXPECT_EQ(judge(graph, "x", x, answer).values, 3);
+
+  const auto flip = [&](int64_t places) {
+    for (int64_t i = 0; i < places; ++i) answer.values["g"][0][i] = !answer.values["g"][0][i].item<bool>();
+  };
+  flip(1);  // one of 200
+  answer.values["y"][0][0] = 7;
+  const Agreement tie = judge(graph, "x", x, answer);
+  EXPECT_EQ(tie.first_diverging_value, "");
+  EXPECT_EQ(tie.values, 1);
+  EXPECT_EQ(tie.undecided, 2);
+  flip(20);
+  EXPECT_EQ(judge(graph, "x", x, answer).first_diverging_value, "g");
+  answer.values["s"].mul_(1.01);
+  EXPECT_EQ(judge(graph, "x", x, answer).first_diverging_value, "s");
 }
 
 TEST(Doctor, TheDocumentHasItsKeysAndNoNumberThatIsNone) {
