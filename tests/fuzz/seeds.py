@@ -74,7 +74,16 @@ def control_flow():
 def external_data():
     """What FuzzedDataProvider takes: numbers from the end; texts from the front, each ended by a backslash and another byte."""
     tensor = struct.pack("<BB", 8, 1)
-    for location in ("weights", "link", "sub/link", "sub/../weights", "out", "up/secret", "root/etc/hostname", "/etc/hostname"):
+    for location in (
+        "weights",
+        "link",
+        "sub/link",
+        "sub/../weights",
+        "out",
+        "up/secret",
+        "root/etc/hostname",
+        "/etc/hostname",
+    ):
         for offset, length in (("0", "8"), ("4", "8"), ("8", "99"), ("-", "-"), ("-4", "8")):
             texts = "".join(text + "\\ " for text in (location, offset, length))
             yield f"{location}_{offset}_{length}".replace("/", "_"), texts.encode() + bytes(range(16)) + tensor + b"\0"
