@@ -9,7 +9,8 @@ DEMO := .cache/demo
 PRESET_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test unit conformance operators public-models bench format format-check lint asan ubsan sanitize install clean
+.PHONY: help setup build demo test unit conformance operators public-models bench format format-check lint asan ubsan \
+        sanitize fuzz install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -61,6 +62,11 @@ asan ubsan sanitize: setup ## unit tests under the address and leak, the undefin
 	@cmake --preset $@ --log-level=WARNING
 	@cmake --build --preset $@ --target unit_tests
 	@ctest --preset $@
+
+fuzz: setup ## hostile files against every reader, FUZZ_SECONDS each (60)
+	@cmake --preset sanitize --log-level=WARNING
+	@cmake --build --preset fuzz
+	@$(PYTHON) tests/fuzz/run.py
 
 install: build ## cmake --install; PREFIX=/where
 	@cmake --install $(BUILD) $(if $(PREFIX),--prefix $(PREFIX))

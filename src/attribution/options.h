@@ -75,7 +75,7 @@ struct Option {
 
 template <class Options, class Value>
 Option<Options> option(std::string name, Value Options::* field, std::string description, Constraint constraint = {}) {
-  auto check = [field, constraint](const Options& options) {
+  auto check = [=](const Options& options) {
     if constexpr (std::is_arithmetic_v<Value>)
       if (constraint.holds && !constraint.holds(static_cast<double>(options.*field)))
         throw std::invalid_argument(constraint.words);
@@ -123,7 +123,7 @@ class OptionTable {
       if (!seen.emplace(key, text).second)
         throw UsageError(method + ": option \"" + key + "\" is given twice (" + seen[key] + ", " + text +
                          "). Give it once.");
-      explained(method, key, text, [&] { option.read(options, text); });
+      explained(method, key, text, [&, &text = text] { option.read(options, text); });
     }
     check(method, options);
     return options;

@@ -40,8 +40,8 @@ int64_t batch_of(const Graph::Impl::Value& value, const Tensor& tensor) {
 /// of its batch the tensor holds.
 int64_t groups_of(const Graph::Impl::Value& value, const Tensor& tensor, int64_t base_batch) {
   const Shape& shape = value.traced.shape;
-  bool fits = static_cast<size_t>(tensor.dim()) == shape.size() && !shape.empty() && tensor.size(0) > 0 &&
-              tensor.size(0) % shape[0].fixed == 0;
+  bool fits = static_cast<size_t>(tensor.dim()) == shape.size() && !shape.empty() && shape[0].fixed > 0 &&
+              tensor.size(0) > 0 && tensor.size(0) % shape[0].fixed == 0;
   for (size_t i = 1; fits && i < shape.size(); ++i) fits = tensor.size(i) == shape[i].fixed;
   if (!fits)
     throw UsageError("the tensor fed at '" + value.name + "' has shape [" + join(tensor.sizes().vec()) +
@@ -117,7 +117,15 @@ Tensors Graph::Impl::run_batch(const std::vector<std::pair<int, Tensor>>& feeds,
   return result;
 }
 
-Tensors Graph::run(const Feeds& feeds, const std::vector<std::string>& fetches, const RunOptions& options) const {
+Tensor Graph::Impl::join_groups(int id, const Tensors& groups) const {
+  if (groups[0].is_same(values[id].constant)) return groups[0];
+  if (groups[0].dim() == 0)
+    throw ModelError("the value '" + values[id].name + "' is one number for all the " + std::to_string(base_batch) +
+                     " sample(s) that this model runs at once; several groups of them have no such value. Run one.");
+  return at::cat(groups, 0);
+}
+
+Tensors Graph::run(const Feeds& feeds, const std::vector<std::string>& fetches, const RunOptions& options) const try {
   const Impl& graph = *impl_;
   std::vector<int> wanted;
   for (const std::string& name : fetches) wanted.push_back(graph.find(name));
@@ -150,8 +158,10 @@ Tensors Graph::run(const Feeds& feeds, const std::vector<std::string>& fetches, 
     for (size_t i = 0; i < out.size(); ++i) parts[i].push_back(out[i]);
   }
   Tensors result;
-  for (const Tensors& part : parts) result.push_back(at::cat(part, 0));
+  for (size_t i = 0; i < parts.size(); ++i) result.push_back(graph.join_groups(wanted[i], parts[i]));
   return result;
+} catch (const c10::Error&) {  // outside the nodes: feeds of another type, memory
+  rethrow_at("running " + path());
 }
 
 }  // namespace vitrail

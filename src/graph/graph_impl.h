@@ -44,6 +44,8 @@ struct Graph::Impl {
   std::vector<int> needed_nodes(const std::vector<char>& fed, const std::vector<int>& fetches) const;
   Tensors run_batch(const std::vector<std::pair<int, Tensor>>& feeds, const std::vector<int>& fetches, int64_t batch,
                     const RunOptions& options) const;
+  /// What the groups of a looped run gave for a value, as one tensor.
+  Tensor join_groups(int id, const Tensors& groups) const;
 };
 
 /// Nodes whose operator vitrail does not have, in subgraphs too: "MyOp node 'a', domain 'x', opset 1".

@@ -245,6 +245,35 @@ TEST(GraphBatch, SamplesThatInfluenceEachOtherAreLooped) {
   EXPECT_TRUE(at::allclose(y, at::ones({3, 4})));  // softmax over one sample
 }
 
+TEST(GraphBatch, WhatGroupsOfSamplesCannotShareIsRefused) {
+  OnnxBuilder net;
+  net.input("x", {1, 4}).initializer("three", ints({1, 2, 3})).node("NonZero", {"x"}, {"at"});
+  net.node("Softmax", {"x"}, {"mixed"}).attribute("axis", int64_t{0}).output("mixed").output("at").output("three");
+  const Graph graph = Graph::load(net.save());
+  EXPECT_FALSE(graph.batch().generalises);
+  const Feeds two = {{"x", at::tensor({1.f, 0.f, 0.f, 1.f, 1.f, 0.f, 0.f, 0.f}).reshape({2, 4})}};
+  EXPECT_TRUE(graph.run(two, {"three"})[0].equal(ints({1, 2, 3})));
+  EXPECT_THAT(message_of<ModelError>([&] { graph.run(two, {"at"}); }), HasSubstr("running"));
+}
+
+TEST(GraphBatch, ScalarsOfGroupsAreRefused) {
+  OnnxBuilder net;
+  net.input("x", {1, 4}).node("ReduceSum", {"x"}, {"y"}).attribute("keepdims", int64_t{0}).output("y");
+  const Graph graph = Graph::load(net.save());
+  EXPECT_EQ(graph.run({{"x", at::ones({1, 4})}}, {"y"})[0].item<float>(), 4);
+  EXPECT_THAT(message_of<ModelError>([&] { graph.run({{"x", at::ones({2, 4})}}, {"y"}); }), HasSubstr("one number"));
+}
+
+TEST(GraphBatch, InputsWithoutTheBatchStayAsTheyAre) {
+  OnnxBuilder net;
+  net.input("x", {2, 4}).input("open", {-1, 4}).input("table", {3, 4});
+  net.node("ReduceSum", {"table"}, {"row"}).node("Add", {"x", "open"}, {"sum"}).node("Add", {"sum", "row"}, {"y"});
+  const Graph graph = Graph::load(net.output("y").save());
+  EXPECT_TRUE(graph.batch().generalises) << graph.batch().reason;
+  EXPECT_EQ(to_string(graph.value("open").shape), "[N,4]");
+  EXPECT_EQ(to_string(graph.value("table").shape), "[3,4]");
+}
+
 TEST(GraphBatch, AFixedBatchAboveOneGeneralises) {
   OnnxBuilder net;
   net.input("x", {2, 3, 4, 4})
@@ -363,6 +392,15 @@ TEST(GraphRefusals, ShapesThatDoNotFitNameTheNode) {
   OnnxBuilder net;
   net.input("x", {1, 4}).initializer("w", random({5, 2})).node("MatMul", {"x", "w"}, {"y"}).output("y");
   EXPECT_THAT(message_of<ModelError>([&] { Graph::load(net.save()); }), HasSubstr("MatMul node"));
+}
+
+TEST(GraphRefusals, OutputsThatAnOperatorDoesNotGiveAreNamed) {
+  OnnxBuilder net;
+  net.input("x", {1, 4}).node("Relu", {"x"}, {"a", "more"}).node("Add", {"a", "more"}, {"y"}).output("y");
+  EXPECT_THAT(message_of<ModelError>([&] { Graph::load(net.save()); }), HasSubstr("'more'"));
+  OnnxBuilder unused;
+  unused.input("x", {1, 4}).node("Relu", {"x"}, {"y", "more"}).output("y");
+  EXPECT_NO_THROW(Graph::load(unused.save()));
 }
 
 TEST(GraphRefusals, OpenSizesAskForTheInputSize) {

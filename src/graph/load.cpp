@@ -87,11 +87,15 @@ int64_t convolution_channels(const OnnxModel& model, const std::string& value) {
   return -1;
 }
 
-/// Gives every open dimension of an input a number; the batch (dimension 0) becomes 1 where it is open.
+/// Gives every open dimension of an input a number. The batch (dimension 0), where it is open, becomes that of the
+/// first input, or 1.
 void bind_sizes(const OnnxModel& model, OnnxValue& input, const LoadOptions& options) {
   if (!input.has_shape)
     throw ModelError("input '" + input.name + "' of " + model.path + " states no shape. Re-export with a shape.");
-  if (!input.shape.empty() && input.shape[0].value < 0) input.shape[0].value = 1;
+  if (!input.shape.empty() && input.shape[0].value < 0) {
+    const auto& first = model.inputs[0].shape;
+    input.shape[0].value = first.empty() ? 1 : std::max<int64_t>(first[0].value, 1);
+  }
   const std::string stated = shape_text(input);
   if (input.shape.size() == 4 && input.shape[1].value < 0 && input.shape[3].value < 0)
     input.shape[1].value = convolution_channels(model, input.name);
@@ -196,7 +200,7 @@ Strings unsupported_operators(OnnxModel& model) {
   return missing;
 }
 
-Graph Graph::load(const std::filesystem::path& path, const LoadOptions& options) {
+Graph Graph::load(const std::filesystem::path& path, const LoadOptions& options) try {
   at::NoGradGuard no_grad;
   OnnxModel model = read_onnx(path);
   const size_t nodes_in_file = model.nodes.size();
@@ -212,6 +216,8 @@ Graph Graph::load(const std::filesystem::path& path, const LoadOptions& options)
   impl->path = model.path;
   impl->sha256 = model.sha256;
   return Graph(std::move(impl));
+} catch (const c10::Error&) {  // outside the nodes: memory for inputs and initializers
+  rethrow_at(path.string());
 }
 
 }  // namespace vitrail

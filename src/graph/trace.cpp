@@ -136,7 +136,7 @@ class Tracer {
     std::vector<int64_t> size;
     for (const OnnxDim& dim : input.shape) size.push_back(dim.value);
     Tensor a = random(size, input.type), b = a;
-    if (generalise_ && !size.empty()) {
+    if (generalise_ && !size.empty() && size[0] == batch_a_) {
       // The samples of the small batch sit in the middle of the large one: mixing shows on either side.
       std::vector<int64_t> one = size;
       one[0] = 1;
@@ -196,6 +196,10 @@ class Tracer {
 
     std::shared_ptr<const Operator> op = make_draft_operator(spec, draft_);
     Tensors a = forward(spec, *op, &Pair::a, batch_a_), b = a;
+    for (size_t i = a.size(); i < spec.outputs.size(); ++i)
+      if (!spec.outputs[i].empty() && uses_[spec.outputs[i]] > 0)
+        throw ModelError(node_title(spec) + " gives " + std::to_string(a.size()) + " output(s); the model uses '" +
+                         spec.outputs[i] + "' as one more.");
     if (foldable && fold(spec, a)) return release(original);
     if (!foldable && generalise_) {
       generalise(spec, a);

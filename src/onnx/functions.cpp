@@ -117,6 +117,8 @@ class Inliner {
       throw ModelError("the function '" + function.name() + "' is called with " + std::to_string(call.input_size()) +
                        " inputs and " + std::to_string(call.output_size()) + " outputs; it has " +
                        std::to_string(function.input_size()) + " and " + std::to_string(function.output_size()) + ".");
+    if (call.output_size() == 0)
+      throw ModelError("the " + call.op_type() + " node '" + call.name() + "' has no outputs.");
     const std::string prefix = (call.name().empty() ? call.output(0) : call.name()) + "/";
     Names names;
     for (int i = 0; i < function.input_size(); ++i)

@@ -98,6 +98,12 @@ TEST(Functions, ThatCannotBeInlinedAreRefused) {
   EXPECT_THAT(refused([](OnnxBuilder& net) { add_node(add_function(net, "f", {}, {"w"}), "Neg", {"v"}, "w"); }),
               HasSubstr("called with 1 inputs"));
   EXPECT_THAT(refused([](OnnxBuilder& net) {
+                add_node(add_function(net, "f", {"v"}, {"w"}), "Neg", {"v"}, "w");
+                auto* call = net.proto().mutable_graph()->mutable_node(0);
+                call->clear_name(), call->clear_output();
+              }),
+              HasSubstr("no outputs"));
+  EXPECT_THAT(refused([](OnnxBuilder& net) {
                 auto* f = add_function(net, "f", {"v"}, {"w"});
                 add_node(f, "Neg", {"v"}, "w");
                 f->mutable_opset_import(0)->set_version(18);

@@ -236,7 +236,7 @@ void register_activations(OperatorRegistry& registry) {
   registry.add("PRelu", make_operator<PRelu>, 2);
   for (const auto& [name, kind] :
        {std::pair("Elu", Elu::Kind::elu), {"Selu", Elu::Kind::selu}, {"Celu", Elu::Kind::celu}})
-    registry.add(name, [kind](const OperatorSpec& spec) { return std::make_unique<Elu>(kind, spec); });
+    registry.add(name, [kind = kind](const OperatorSpec& spec) { return std::make_unique<Elu>(kind, spec); });
   registry.add("ThresholdedRelu", make_operator<ThresholdedRelu>);
   registry.add("Shrink", make_operator<Shrink>);
   registry.add("Clip", make_operator<Clip>);

@@ -232,7 +232,9 @@ class Split : public Operator {
       : axis_(spec.attributes().get_int("axis", 0)),
         sizes_(spec, 1),
         parts_(spec.attributes().get_int("num_outputs", static_cast<int64_t>(spec.outputs()))) {
-    if (parts_ < 1) throw ModelError("num_outputs is " + std::to_string(parts_) + "; expected a number from 1 up");
+    if (parts_ < 1 || parts_ > static_cast<int64_t>(spec.outputs()))
+      throw ModelError("num_outputs is " + std::to_string(parts_) + "; expected " + std::to_string(spec.outputs()) +
+                       ", as many as the node has");
   }
 
   std::string_view name() const override { return "Split"; }
@@ -250,7 +252,7 @@ class Split : public Operator {
       const int64_t part = (size + parts_ - 1) / parts_;
       for (int64_t i = 0, left = size; i < parts_; ++i, left -= sizes.back()) sizes.push_back(std::min(part, left));
     }
-    const bool valid = std::all_of(sizes.begin(), sizes.end(), [](int64_t s) { return s >= 0; });
+    const bool valid = std::all_of(sizes.begin(), sizes.end(), [&](int64_t s) { return s >= 0 && s <= size; });
     if (!valid || std::accumulate(sizes.begin(), sizes.end(), int64_t{0}) != size) {
       throw ModelError("Split cannot divide axis " + std::to_string(axis) + " of " + shape_text(in[0]) + " into " +
                        join(sizes) + "; expected sizes that sum to " + std::to_string(size));

@@ -106,7 +106,10 @@ TEST(Split, DividesAsToldOrEvenlyWithASmallerLastPart) {
   EXPECT_EQ(sizes(OperatorCase{"Split", {}, {x, int_tensor({0, 5, 2})}, 3}.run()), (Ints{0, 5, 2}));
   const Tensors parts = OperatorCase{"Split", {{"axis", int64_t{-1}}}, {count(6).reshape({1, 6})}, 2}.run();
   expect_values(parts[1], {3, 4, 5}, {1, 3});
-  EXPECT_THROW((OperatorCase{"Split", {}, {x, int_tensor({3, 3})}, 2}.run()), ModelError);
+  for (const Ints& wrong : {Ints{3, 3}, Ints{INT64_MAX, INT64_MAX, 9}})
+    EXPECT_THROW((OperatorCase{"Split", {}, {x, int_tensor(wrong)}, wrong.size()}.run()), ModelError);
+  for (const int64_t parts : {int64_t{0}, int64_t{4}, INT64_MAX})
+    EXPECT_THROW((OperatorCase{"Split", {{"num_outputs", parts}}, {x}, 3}.run()), ModelError);
 }
 
 TEST(Concat, JoinsWhatSplitTookApart) {

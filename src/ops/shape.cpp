@@ -5,6 +5,8 @@
 #include <vitrail/error.h>
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include "ops/arguments.h"
 #include "ops/describe.h"
@@ -42,19 +44,18 @@ class Reshape : public Operator {
     const Tensor& x = in[0];
     const Ints wanted = require(shape_, in, "the shape of Reshape");
     Ints shape = wanted;
-    int64_t known = 1, unknown = -1;
+    int64_t unknown = -1;
     for (size_t i = 0; i < shape.size(); ++i) {
       if (shape[i] == 0 && !allow_zero_ && static_cast<int64_t>(i) < x.dim())
         shape[i] = x.size(static_cast<int64_t>(i));
-      if (shape[i] == -1 && unknown < 0) {
-        unknown = static_cast<int64_t>(i);
-      } else {
-        known *= shape[i];
-      }
+      if (shape[i] == -1 && unknown < 0) unknown = static_cast<int64_t>(i);
     }
+    Ints stated = shape;
+    if (unknown >= 0) stated[static_cast<size_t>(unknown)] = 1;
+    check_result_shape(stated);
+    const int64_t known = std::accumulate(stated.begin(), stated.end(), int64_t{1}, std::multiplies<>());
     if (unknown >= 0 && known != 0) shape[static_cast<size_t>(unknown)] = x.numel() / known;
-    const bool valid = std::all_of(shape.begin(), shape.end(), [](int64_t size) { return size >= 0; });
-    if (!valid || (unknown >= 0 ? known == 0 || x.numel() % known != 0 : known != x.numel())) {
+    if ((unknown >= 0 ? known == 0 || x.numel() % known != 0 : known != x.numel())) {
       throw ModelError("Reshape cannot turn " + shape_text(x) + " into [" + join(wanted) + "]");
     }
     return {x.reshape(shape)};

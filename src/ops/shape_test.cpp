@@ -28,7 +28,8 @@ TEST(Reshape, KeepsSizesAtZeroAndFillsInMinusOne) {
 
 TEST(Reshape, RefusesAnotherNumberOfElements) {
   const Tensor x = noise({2, 3});
-  for (const Ints& shape : {Ints{4}, Ints{-1, 4}, Ints{-1, -1}, Ints{-2, 3}, Ints{1, 1, 0}}) {
+  const int64_t huge = int64_t{1} << 40;
+  for (const Ints& shape : {Ints{4}, Ints{-1, 4}, Ints{-1, -1}, Ints{-2, 3}, Ints{1, 1, 0}, Ints{huge, huge, -1}}) {
     EXPECT_THROW(run("Reshape", {x, int_tensor(shape)}), ModelError);
   }
 }

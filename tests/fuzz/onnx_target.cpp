@@ -1,0 +1,49 @@
+// ONNX models: read, lifted, traced, canonicalised and, where they load, run. Inputs are changed as messages, field by
+// field, so that most still parse and the damage lies in what they mean.
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/ones.h>
+
+#include "fuzz/hostile.h"
+#include "fuzz/model_mutator.h"
+#include "vitrail/graph.h"
+
+namespace {
+
+using namespace vitrail;
+
+void run(const Graph& graph, int64_t batch) {
+  Feeds feeds;
+  for (const ValueInfo& input : graph.inputs()) {
+    std::vector<int64_t> sizes;
+    for (const Dim& dim : input.shape) sizes.push_back(dim.at(batch));
+    if (!graph.batch().generalises && !sizes.empty()) sizes[0] *= batch;
+    feeds.emplace_back(input.name, at::ones(sizes));
+  }
+  std::vector<std::string> fetches;
+  for (const ValueInfo& output : graph.outputs()) fetches.push_back(output.name);
+  graph.run(feeds, fetches);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const std::filesystem::path path = testing::own_folder() / "model.onnx";
+  testing::write_file(path, {reinterpret_cast<const char*>(data), size});
+  testing::taken_or_refused([] {
+    const at::NoGradGuard no_grad;
+    const Graph graph = Graph::load(path);
+    graph.nodes();
+    for (int64_t batch : {1, 2}) run(graph, batch);
+  });
+  return 0;
+}
+
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
+  return testing::mutate_model(data, size, max_size, seed);
+}
+
+extern "C" size_t LLVMFuzzerCustomCrossOver(const uint8_t* data, size_t size, const uint8_t* other, size_t other_size,
+                                            uint8_t* out, size_t max_out_size, unsigned seed) {
+  return testing::cross_models({data, size}, {other, other_size}, {out, max_out_size}, seed);
+}
