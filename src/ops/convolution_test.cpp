@@ -45,6 +45,16 @@ TEST(Conv, RefusesWhatDoesNotFit) {
   EXPECT_THROW(convolve(x, w, {{"auto_pad", std::string("SAME")}}), ModelError);
 }
 
+TEST(Convolution, RefusesNumbersThatOverflow) {
+  const Tensor x = ramp({1, 2, 4}), w = ramp({2, 2, 3});
+  for (const std::string op : {"Conv", "ConvTranspose"}) {
+    for (const std::string name : {"strides", "dilations", "output_padding", "output_shape"})
+      if (op == "ConvTranspose" || !name.starts_with("output"))
+        EXPECT_THROW((OperatorCase{op, {{name, Ints{INT64_MAX}}}, {x, w}}.run()), ModelError) << op << " " << name;
+    EXPECT_THROW((OperatorCase{op, {{"pads", Ints{INT64_MAX, 1}}}, {x, w}}.run()), ModelError) << op;
+  }
+}
+
 TEST(ConvTranspose, IsTheAdjointOfConv) {
   // <Conv(x), y> = <x, ConvTranspose(y)> for the same weight, also with unequal pads.
   const Tensor x = noise({1, 2, 7, 6}), w = noise({3, 2, 3, 2});
