@@ -312,6 +312,11 @@ TEST(Graph, GradientsOfFirstAndSecondOrderMatchFiniteDifferences) {
   EXPECT_TRUE(at::allclose(hv, numeric, 1e-5, 1e-7));
 }
 
+TEST(Graph, AGradientThatCannotBeComputedIsATypedError) {
+  const Tensor leaf = at::ones({2, 3}).requires_grad_();
+  EXPECT_THAT(message_of<ModelError>([&] { gradient({leaf * 2}, {leaf}, {at::ones({4})}); }), HasSubstr("gradient"));
+}
+
 TEST(Graph, GradientAtAnInnerValue) {
   Graph graph = Graph::load(residual_net(-1).save());
   Tensor sum = graph.run({{"x", at::randn({1, 3, 8, 8})}}, {"sum"})[0].requires_grad_();
