@@ -80,6 +80,13 @@ TEST(If, WithoutItsBranchOrWithOtherOutputsIsRefused) {
   EXPECT_THAT(refused(with_subgraphs("If", {"yes"}, {{"then_branch", [](onnx::GraphProto&) {}}})),
               HasSubstr("outputs"));
   EXPECT_THAT(refused(with_subgraphs("If", {}, {{"then_branch", kNegate}})), HasSubstr("condition"));
+  EXPECT_THAT(refused(with_subgraphs("If", {"yes"},
+                                     {{"then_branch",
+                                       [](onnx::GraphProto& graph) {
+                                         graph.add_input()->set_name("x");
+                                         kNegate(graph);
+                                       }}})),
+              HasSubstr("'x' as an input"));
 }
 
 TEST(If, UnknownOperatorsInABranchAreListed) {

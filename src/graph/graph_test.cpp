@@ -312,6 +312,11 @@ TEST(Graph, GradientsOfFirstAndSecondOrderMatchFiniteDifferences) {
   EXPECT_TRUE(at::allclose(hv, numeric, 1e-5, 1e-7));
 }
 
+TEST(Graph, AGradientThatCannotBeComputedIsATypedError) {
+  const Tensor leaf = at::ones({2, 3}).requires_grad_();
+  EXPECT_THAT(message_of<ModelError>([&] { gradient({leaf * 2}, {leaf}, {at::ones({4})}); }), HasSubstr("gradient"));
+}
+
 TEST(Graph, GradientAtAnInnerValue) {
   Graph graph = Graph::load(residual_net(-1).save());
   Tensor sum = graph.run({{"x", at::randn({1, 3, 8, 8})}}, {"sum"})[0].requires_grad_();
@@ -409,6 +414,14 @@ TEST(GraphRefusals, OpenSizesAskForTheInputSize) {
   auto path = net.save();
   EXPECT_THAT(message_of<UsageError>([&] { Graph::load(path); }), HasSubstr("--input-size"));
   EXPECT_EQ(to_string(Graph::load(path, {.input_size = {16, 24}}).inputs()[0].shape), "[N,3,16,24]");
+  OnnxBuilder damaged;  // the channels are looked up at the first convolution
+  damaged.input("x", {-1, -1, -1, -1}).initializer("w", at::ones({2, 1, 1, 1})).node("Conv", {"x", "w"}, {"y"});
+  damaged.attribute("group", INT64_MAX / 2).output("y");
+  EXPECT_THAT(message_of<UsageError>([&] { Graph::load(damaged.save(), {.input_size = {16, 24}}); }),
+              HasSubstr("open dimensions"));
+  damaged.proto().mutable_graph()->mutable_node(0)->mutable_input()->RemoveLast();
+  EXPECT_THAT(message_of<UsageError>([&] { Graph::load(damaged.save(), {.input_size = {16, 24}}); }),
+              HasSubstr("open dimensions"));
   EXPECT_THAT(message_of<UsageError>([&] { Graph::load(residual_net(-1).save(), {.input_size = {16, 24}}); }),
               HasSubstr("fixed at"));
 }

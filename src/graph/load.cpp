@@ -80,9 +80,11 @@ std::string shape_text(const OnnxValue& value) {
 /// Input channels of the first convolution on this value, or -1: what an open channel dimension must be.
 int64_t convolution_channels(const OnnxModel& model, const std::string& value) {
   for (const NodeSpec& node : model.nodes) {
-    if (node.op_type != "Conv" || node.inputs[0] != value) continue;
+    if (node.op_type != "Conv" || node.inputs.size() < 2 || node.inputs[0] != value) continue;
     auto weight = model.initializers.find(node.inputs[1]);
-    if (weight != model.initializers.end()) return weight->second.size(1) * node.attributes.get_int("group", 1);
+    if (weight == model.initializers.end() || weight->second.dim() < 2) continue;
+    const int64_t groups = node.attributes.get_int("group", 1);
+    if (groups <= weight->second.size(0)) return weight->second.size(1) * groups;  // else the node is refused later
   }
   return -1;
 }

@@ -306,7 +306,10 @@ class Tracer {
   void visit_if(const NodeSpec& node) {
     if (node.inputs.empty()) throw ModelError(node_title(node) + " has no condition.");
     const bool taken = decision(node, node.inputs[0], "condition").item<bool>();
-    const Strings outputs = splice(node, subgraph_of(node, taken ? "then_branch" : "else_branch"), {});
+    const GraphBody& branch = subgraph_of(node, taken ? "then_branch" : "else_branch");
+    if (!branch.inputs.empty())
+      throw ModelError(node_title(node) + ": its branch takes '" + branch.inputs[0] + "' as an input; expected none.");
+    const Strings outputs = splice(node, branch, {});
     check_outputs(node, outputs.size());
     for (size_t i = 0; i < node.outputs.size(); ++i)
       if (!node.outputs[i].empty()) visit_derived("Identity", node, {outputs[i]}, node.outputs[i]);

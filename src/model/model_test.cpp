@@ -177,6 +177,14 @@ TEST(Model, ProbabilitiesWithoutLogitsGiveTheirLogarithm) {
   EXPECT_TRUE(at::allclose(model.logits(x), at::log_softmax(x.reshape({2, 192}), 1), 1e-4, 1e-4));
 }
 
+TEST(ModelRefusals, LabelFilesOfTheSystemAreNotReadWithoutEnd) {
+  auto path = convnet(false).save();
+  std::string record = kRecord;
+  record.replace(record.find("names.txt"), 9, "/proc/self/pagemap");  // of size 0, and terabytes long
+  write(path.parent_path() / "model.json", record);
+  EXPECT_TRUE(Model::load(path).labels().empty());
+}
+
 TEST(ModelRefusals, SayWhatWasFoundAndWhatToDo) {
   OnnxBuilder two;
   two.input("a", {1, 3, 8, 8}).input("b", {1, 3, 8, 8}).node("Add", {"a", "b"}, {"y"}).output("y");

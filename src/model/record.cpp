@@ -18,11 +18,12 @@ std::string read_text(const std::filesystem::path& path, const std::string& what
   if (size > kMaxBytes)
     throw UsageError("the " + what + " " + path.string() + " has " + std::to_string(size) +
                      " bytes; at most 1 MB is expected.");
+  // No more than it says to have: files of the system under /proc have no size, and some have no end.
   std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file) throw UsageError("cannot read the " + what + " " + path.string() + ".");
-  return text.str();
+  std::string text(size, '\0');
+  if (!file.read(text.data(), static_cast<std::streamsize>(size)))
+    throw UsageError("cannot read the " + what + " " + path.string() + ".");
+  return text;
 }
 
 }  // namespace

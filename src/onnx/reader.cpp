@@ -242,7 +242,9 @@ class Reader {
                                  const std::unordered_map<std::string, size_t>& producer) const {
     size_t n = std::find_if(waiting.begin(), waiting.end(), [](int count) { return count > 0; }) - waiting.begin();
     std::vector<size_t> path;
-    while (std::find(path.begin(), path.end(), n) == path.end()) {
+    std::vector<char> seen(nodes.size(), 0);
+    while (!seen[n]) {
+      seen[n] = 1;
       path.push_back(n);
       for (const std::string& input : used_by(nodes[n])) {
         auto it = producer.find(input);

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <fstream>
 
 #include "onnx/nodes_for_tests.h"
@@ -161,6 +162,17 @@ TEST(Reader, NamesTheNodesOfACycleAndNoOthers) {
   OnnxBuilder loop;
   loop.node("Neg", {"y"}, {"y"}).output("y");
   EXPECT_THAT(refused(loop), AllOf(HasSubstr("cycle"), HasSubstr("Neg")));
+}
+
+TEST(Reader, FindsALongCycleInNoTime) {
+  constexpr int kNodes = 400'000;
+  OnnxBuilder net;
+  const auto name = [](int i) { return "v" + std::to_string(i % kNodes); };
+  for (int i = 0; i < kNodes; ++i) net.node("Relu", {name(i)}, {name(i + 1)});
+  net.output("v0");
+  const std::clock_t begin = std::clock();
+  EXPECT_THAT(refused(net), HasSubstr("cycle"));
+  EXPECT_LT((std::clock() - begin) / CLOCKS_PER_SEC, 15);  // of this process alone; comparing all pairs takes longer
 }
 
 TEST(Reader, RefusesValuesThatNothingDefinesOrThatAreDefinedTwice) {

@@ -33,12 +33,13 @@ at::Scalar to_scalar(const Tensor& tensor) {
 }
 
 void check_result_shape(const Ints& shape) {
-  int64_t elements = 1;
+  int64_t elements = 1, apart_from_zeros = 1;  // strides are computed from the latter
   for (int64_t size : shape) {
-    if (size < 0 || (size > 0 && elements > kMostElements / size))
+    if (size < 0 || (size > 0 && (elements > kMostElements / size || apart_from_zeros > INT64_MAX / size)))
       throw ModelError("the result would have the shape [" + join(shape) + "]; expected sizes from 0 up and at most " +
                        std::to_string(kMostElements) + " elements.");
     elements *= size;
+    apart_from_zeros *= std::max<int64_t>(size, 1);
   }
 }
 

@@ -20,6 +20,7 @@ TEST(ResultShape, IsRefusedWhereNoMachineHoldsIt) {
   EXPECT_NO_THROW(check_result_shape({0, kLargest}));
   EXPECT_THROW(check_result_shape({1 << 16, (1 << 15) + 1}), ModelError);
   EXPECT_THROW(check_result_shape({kLargest, kLargest}), ModelError);
+  EXPECT_THROW(check_result_shape({0, kLargest, 2}), ModelError);
   EXPECT_THROW(check_result_shape({2, -1}), ModelError);
 }
 

@@ -88,7 +88,10 @@ class ConvTranspose : public Operator {
       : window_(spec.attributes()),
         group_(parse_group(spec.attributes())),
         output_padding_(spec.attributes().get_ints("output_padding")),
-        output_shape_(spec.attributes().get_ints("output_shape")) {}
+        output_shape_(spec.attributes().get_ints("output_shape")) {
+    require_within(output_padding_, 0, "output_padding");
+    require_within(output_shape_, 0, "output_shape");
+  }
 
   std::string_view name() const override { return "ConvTranspose"; }
 
@@ -143,6 +146,8 @@ class ConvTranspose : public Operator {
   };
 
   Crop place(const Ints& input, const Ints& kernel, const Ints& strides, const Ints& dilations) const {
+    require_within(input, 0, "the size of the input");
+    require_within(kernel, 0, "the kernel");
     const size_t rank = input.size();
     const auto fits = [](const Ints& list, size_t expected) { return list.empty() || list.size() == expected; };
     const Ints& pads = window_.pads();

@@ -45,6 +45,17 @@ TEST(Conv, RefusesWhatDoesNotFit) {
   EXPECT_THROW(convolve(x, w, {{"auto_pad", std::string("SAME")}}), ModelError);
 }
 
+TEST(Convolution, RefusesNumbersThatOverflow) {
+  const Tensor x = ramp({1, 2, 4}), w = ramp({2, 2, 3});
+  for (const std::string name : {"strides", "dilations", "pads", "output_padding", "output_shape"}) {
+    const NamedAttributes huge{{name, Ints(name == "pads" ? 2 : 1, INT64_MAX)}};
+    EXPECT_THROW((OperatorCase{"ConvTranspose", huge, {x, w}}.run()), ModelError) << name;
+    if (!name.starts_with("output")) {
+      EXPECT_THROW(convolve(x, w, huge), ModelError) << name;
+    }
+  }
+}
+
 TEST(ConvTranspose, IsTheAdjointOfConv) {
   // <Conv(x), y> = <x, ConvTranspose(y)> for the same weight, also with unequal pads.
   const Tensor x = noise({1, 2, 7, 6}), w = noise({3, 2, 3, 2});

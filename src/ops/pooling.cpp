@@ -28,9 +28,7 @@ namespace {
 
 Ints parse_kernel(const Attributes& attributes) {
   const Ints kernel = attributes.require_ints("kernel_shape");
-  for (int64_t k : kernel) {
-    if (k < 1) throw ModelError("kernel_shape is " + join(kernel) + "; expected numbers from 1 up");
-  }
+  require_within(kernel, 1, "kernel_shape");
   return kernel;
 }
 

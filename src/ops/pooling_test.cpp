@@ -116,6 +116,7 @@ TEST(LpPool, TakesTheNormOfEachWindow) {
 TEST(Pooling, RefusesAKernelOfAnotherRank) {
   EXPECT_THROW(pool("MaxPool", noise({1, 1, 4, 4}), {{"kernel_shape", Ints{2}}}), ModelError);
   EXPECT_THROW(pool("AveragePool", noise({1, 1, 4}), {{"kernel_shape", Ints{5}}}), ModelError);
+  EXPECT_THROW(pool("MaxPool", noise({1, 1, 4}), {{"kernel_shape", Ints{INT64_MAX}}}), ModelError);
 }
 
 TEST(Pooling, HasTheRightDerivatives) {

@@ -225,7 +225,7 @@ class RoiAlign : public Operator {
   }
 
  private:
-  static constexpr int64_t kMostCells = 4096;
+  static constexpr int64_t kMostCells = 4096, kMostSamples = 1 << 18;
 
   /// The lines of the image that the samples along one axis are made of, two a sample, with their weights.
   struct Samples {
@@ -235,8 +235,11 @@ class RoiAlign : public Operator {
 
   Samples sample(double begin, double extent, int64_t cells, int64_t size, const Tensor& like) const {
     const double cell = extent / static_cast<double>(cells);
-    const int64_t count =
-        samples_ > 0 ? samples_ : static_cast<int64_t>(std::clamp(std::ceil(cell), 0.0, double{kMostCells}));
+    const double enough = cell > 0 ? std::min(std::ceil(cell), double{kMostCells}) : 0;  // 0 for NaN too
+    const int64_t count = samples_ > 0 ? samples_ : static_cast<int64_t>(enough);
+    if (cells * count > kMostSamples)
+      throw ModelError("RoiAlign would take " + std::to_string(cells * count) +
+                       " samples along an axis; expected at most " + std::to_string(kMostSamples) + ".");
     Ints lines;
     Floats weights;
     for (int64_t i = 0; i < cells * count; ++i) {
@@ -280,6 +283,7 @@ class Col2Im : public Operator {
     check_result_shape(block);
     const size_t rank = image.size();
     const WindowPlacement placement = window_.place(image, block);
+    check_result_shape(placement.output);
     const Ints strides = window_.strides(rank), dilations = window_.dilations(rank);
     int64_t taps = 1, places = 1, pixels = 1;
     for (size_t axis = 0; axis < rank; ++axis) {

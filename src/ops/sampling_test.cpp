@@ -65,6 +65,11 @@ TEST(RoiAlign, AveragesSamplesInEachCell) {
   whole.push_back({"coordinate_transformation_mode", std::string("output_half_pixel")});
   expect_values(run("RoiAlign", {x, regions, sample}, whole), {8 * 3.0 + 3, 8 * 5.0 + 3}, {1, 1, 2, 1});
   EXPECT_THROW(run("RoiAlign", {x, regions, int_tensor({1})}), ModelError);
+  const Tensor nowhere = float_tensor({NAN, 2, 5, INFINITY}, {1, 4});
+  EXPECT_EQ(run("RoiAlign", {x, nowhere, sample}, size).sizes().vec(), (Ints{1, 1, 2, 1}));
+  EXPECT_THROW(
+      run("RoiAlign", {x, regions, sample}, {{"output_height", int64_t{4096}}, {"sampling_ratio", int64_t{4096}}}),
+      ModelError);
   EXPECT_EQ(run("RoiAlign", {x, at::zeros({0, 4}), int_tensor({})}, size).sizes().vec(), (Ints{0, 1, 2, 1}));
 }
 
@@ -78,6 +83,8 @@ TEST(Col2Im, AddsUpBlocksWhereTheyLay) {
   expect_values(run("Col2Im", {float_tensor({1, 1, 1, 1, 1, 1}, {1, 3, 2}), int_tensor({4}), int_tensor({3})}),
                 {1, 2, 2, 1}, {1, 1, 4});
   EXPECT_THROW(run("Col2Im", {x, int_tensor({3, 5}), int_tensor({2, 2})}), ModelError);
+  const NamedAttributes wide{{"pads", Ints(12, 1 << 24)}};
+  EXPECT_THROW(run("Col2Im", {x, int_tensor(Ints(6, 1)), int_tensor(Ints(6, 1))}, wide), ModelError);
 }
 
 TEST(Sampling, HasTheRightDerivatives) {

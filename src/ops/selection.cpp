@@ -105,6 +105,9 @@ class ScatterElements : public Operator {
   Tensors forward(const Tensors& in, const RunContext&) const override {
     const Tensor& x = in[0];
     const int64_t axis = normalize_axis(axis_, x.dim());
+    if (in[1].sizes() != in[2].sizes())
+      throw ModelError("ScatterElements got indices " + shape_text(in[1]) + " and updates " + shape_text(in[2]) +
+                       "; expected one shape.");
     const Tensor given = beside(in[1], x).to(at::kLong), updates = beside(in[2], x);
     const Tensor index = at::where(given.lt(0), given + x.size(axis), given);
     if (reduction_ == "none") return {x.scatter(axis, index, updates)};

@@ -53,6 +53,7 @@ TEST(ScatterElements, WritesOrReduces) {
   expect_values(scatter("min", where), {1, 2, 3}, {1, 3});
   expect_values(scatter("max", where), {1, 10, 20}, {1, 3});
   EXPECT_THROW(scatter("mean", where), ModelError);
+  EXPECT_THROW(scatter("add", int_tensor({1, 0}).reshape({1, 2})), ModelError);  // fewer than there are updates
 }
 
 TEST(TensorScatter, WritesFromThePositionOfEachSampleOn) {

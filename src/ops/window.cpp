@@ -17,12 +17,6 @@ AutoPad parse_auto_pad(const std::string& text) {
   throw ModelError("auto_pad is '" + text + "'; expected NOTSET, SAME_UPPER, SAME_LOWER or VALID");
 }
 
-void require_positive(const Ints& values, const std::string& name) {
-  for (int64_t v : values) {
-    if (v < 1) throw ModelError(name + " is " + join(values) + "; expected numbers from 1 up");
-  }
-}
-
 void require_rank(const Ints& values, size_t expected, const std::string& name) {
   if (values.empty() || values.size() == expected) return;
   throw ModelError(name + " is " + join(values) + "; expected " + std::to_string(expected) +
@@ -33,6 +27,15 @@ int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1)
 int64_t ceil_div(int64_t a, int64_t b) { return -floor_div(-a, b); }
 
 }  // namespace
+
+void require_within(const Ints& values, int64_t least, const std::string& name) {
+  constexpr int64_t kMost = 1 << 24;  // products of two with a size stay far from overflow
+  for (int64_t v : values) {
+    if (v < least || v > kMost)
+      throw ModelError(name + " is " + join(values) + "; expected numbers from " + std::to_string(least) + " to " +
+                       std::to_string(kMost));
+  }
+}
 
 Ints operator+(const Ints& a, const Ints& b) {
   Ints sum(a);
@@ -46,11 +49,9 @@ Window::Window(const Attributes& attributes)
       pads_(attributes.get_ints("pads")),
       auto_pad_(parse_auto_pad(attributes.get_string("auto_pad", "NOTSET"))),
       ceil_mode_(attributes.get_int("ceil_mode", 0) != 0) {
-  require_positive(strides_, "strides");
-  require_positive(dilations_, "dilations");
-  if (std::any_of(pads_.begin(), pads_.end(), [](int64_t p) { return p < 0; })) {
-    throw ModelError("pads is " + join(pads_) + "; expected numbers from 0 up (crop with Slice or Pad instead)");
-  }
+  require_within(strides_, 1, "strides");
+  require_within(dilations_, 1, "dilations");
+  require_within(pads_, 0, "pads");
 }
 
 WindowPlacement Window::place(const Ints& input, const Ints& kernel) const {
@@ -59,6 +60,8 @@ WindowPlacement Window::place(const Ints& input, const Ints& kernel) const {
     throw ModelError("the kernel is " + join(kernel) + " but the input has " + std::to_string(rank) +
                      " spatial axes; expected one number an axis");
   }
+  require_within(input, 0, "the size of the input");
+  require_within(kernel, 0, "the kernel");
   require_rank(strides_, rank, "strides");
   require_rank(dilations_, rank, "dilations");
   require_rank(pads_, 2 * rank, "pads");

@@ -56,6 +56,9 @@ class Window {
   bool ceil_mode_;
 };
 
+/// For attributes that count positions. Throws ModelError for numbers out of range.
+void require_within(const Ints& values, int64_t least, const std::string& name);
+
 /// The sizes behind batch and channels. Throws ModelError where there is none or more than three.
 Ints spatial_sizes(const Tensor& x, const std::string& op);
 

@@ -2,6 +2,7 @@
 
 #include <google/protobuf/compiler/importer.h>
 #include <google/protobuf/dynamic_message.h>
+#include <google/protobuf/stubs/logging.h>
 
 #include <memory>
 
@@ -40,6 +41,7 @@ class Schema {
   };
 
   Schema() : importer_(&sources_, &errors_) {
+    google::protobuf::SetLogHandler(nullptr);  // speaks of every name that is not UTF-8
     sources_.MapPath("", VITRAIL_ONNX_SCHEMA);
     prototype_ = factory_.GetPrototype(importer_.Import("onnx-ml.proto")->FindMessageTypeByName("ModelProto"));
   }

@@ -1,7 +1,6 @@
-// ONNX models: read, lifted, traced, canonicalised and, where they load, run. Inputs are changed as messages, field by
-// field, so that most still parse and the damage lies in what they mean.
+// ONNX models: read, lifted, traced, canonicalised and, where they load, run with gradients. Inputs are changed as
+// messages, field by field, so that most still parse and the damage lies in what they mean.
 
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/ones.h>
 
 #include "fuzz/hostile.h"
@@ -12,17 +11,20 @@ namespace {
 
 using namespace vitrail;
 
+/// Runs all outputs, and their gradients with respect to all inputs.
 void run(const Graph& graph, int64_t batch) {
   Feeds feeds;
   for (const ValueInfo& input : graph.inputs()) {
     std::vector<int64_t> sizes;
     for (const Dim& dim : input.shape) sizes.push_back(dim.at(batch));
     if (!graph.batch().generalises && !sizes.empty()) sizes[0] *= batch;
-    feeds.emplace_back(input.name, at::ones(sizes));
+    feeds.emplace_back(input.name, at::ones(sizes).requires_grad_());
   }
   std::vector<std::string> fetches;
   for (const ValueInfo& output : graph.outputs()) fetches.push_back(output.name);
-  graph.run(feeds, fetches);
+  Tensors inputs;
+  for (const auto& [name, tensor] : feeds) inputs.push_back(tensor);
+  gradient(graph.run(feeds, fetches), inputs);
 }
 
 }  // namespace
@@ -31,9 +33,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const std::filesystem::path path = testing::own_folder() / "model.onnx";
   testing::write_file(path, {reinterpret_cast<const char*>(data), size});
   testing::taken_or_refused([] {
-    const at::NoGradGuard no_grad;
-    const Graph graph = Graph::load(path);
-    graph.nodes();
+    const Graph graph = Graph::load(path, {.default_input_size = {8, 8}});
+    graph.nodes(), graph.layers(), graph.values();
+    for (const ValueInfo& input : graph.inputs())
+      for (const ValueInfo& output : graph.outputs()) graph.non_differentiable(input.name, output.name);
     for (int64_t batch : {1, 2}) run(graph, batch);
   });
   return 0;

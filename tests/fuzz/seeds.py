@@ -60,14 +60,102 @@ def node_cases():
         yield case.name, model.SerializeToString()
 
 
-def control_flow():
-    """Branches, loops and local functions, by the texts of their test."""
+# Layers spelled out, as exporters write them and canonicalisation finds them, and inputs without numbers.
+SPELLED = {
+    "layer_norm_gelu_silu": """
+net (float[N, 2, 6] x) => (float[N, 2, 6] y)
+<float two = {2.0}, float eps = {0.00001}, float[6] gamma = {1, 2, 3, 4, 5, 6}, float[6] beta = {6, 5, 4, 3, 2, 1},
+ float root = {1.4142135}, float one = {1.0}, float half = {0.5}, float three = {3.0}, float small = {0.044715},
+ float outer = {0.7978845}>
+{
+  mean = ReduceMean <axes = [-1]> (x)
+  centred = Sub (x, mean)
+  square = Pow (centred, two)
+  variance = ReduceMean <axes = [-1]> (square)
+  safe = Add (variance, eps)
+  deviation = Sqrt (safe)
+  normal = Div (centred, deviation)
+  scaled = Mul (normal, gamma)
+  a = Add (scaled, beta)
+  inner = Div (a, root)
+  erf = Erf (inner)
+  gate = Add (erf, one)
+  product = Mul (a, gate)
+  halved = Mul (product, half)
+  b = Neg (halved)
+  cube = Pow (b, three)
+  part = Mul (cube, small)
+  sum = Add (b, part)
+  argument = Mul (sum, outer)
+  tanh = Tanh (argument)
+  gate2 = Add (tanh, one)
+  product2 = Mul (b, gate2)
+  c = Mul (product2, half)
+  sigmoid = Sigmoid (c)
+  y = Mul (c, sigmoid)
+}
+""",
+    "group_norm_quantised": """
+net (float[N, 4, 3, 3] x) => (float[N, 4] y)
+<int64[3] split = {0, 2, -1}, int64[4] back = {-1, 4, 3, 3}, float[2] ones = {1, 1}, float[2] zeros = {0, 0},
+ float[4, 1, 1] weight = {1, 2, 3, 4}, float[4, 1, 1] bias = {4, 3, 2, 1}, float scale = {0.05}, int8 zero = {1}>
+{
+  groups = Reshape (x, split)
+  normal = InstanceNormalization (groups, ones, zeros)
+  whole = Reshape (normal, back)
+  scaled = Mul (whole, weight)
+  a = Add (scaled, bias)
+  q = QuantizeLinear (a, scale, zero)
+  pool = MaxPool <kernel_shape = [3, 3]> (q)
+  flat = Flatten (pool)
+  d = DequantizeLinear (flat, scale, zero)
+  y = Softmax (d)
+}
+""",
+    "attention": """
+net (float[N, 3, 4] x) => (float[N, 3, 4] y)
+<int64[4] heads = {0, 3, 2, 2}, int64[3] merge = {0, 3, 4}, float scale = {0.5}, float[4, 4] w = {
+ 0.1, 0.2, 0.3, 0.4, -0.1, 0.2, -0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 0.0, 1.0, 0.0}, float[1, 2, 3, 3] mask = {
+ 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1}>
+{
+  p = MatMul (x, w)
+  r = Reshape (p, heads)
+  q = Transpose <perm = [0, 2, 1, 3]> (r)
+  k = Transpose <perm = [0, 2, 3, 1]> (r)
+  raw = MatMul (q, k)
+  scaled = Mul (raw, scale)
+  masked = Add (scaled, mask)
+  weights = Softmax <axis = -1> (masked)
+  o = MatMul (weights, q)
+  t = Transpose <perm = [0, 2, 1, 3]> (o)
+  y = Reshape (t, merge)
+}
+""",
+    "open_sizes": """
+net (float[N, C, H, W] x) => (float[N, 2, H, W] y)
+<float[2, 1, 1, 1] w = {1, 2}>
+{
+  a = Conv <group = 2> (x, w)
+  y = LogSoftmax <axis = 1> (a)
+}
+""",
+    "large_input": """
+net (float[N, 3, 20000, 20000] x) => (float[N, 3, 1, 1] y)
+{
+  y = GlobalAveragePool (x)
+}
+""",
+}
+
+
+def texts():
+    """Branches, loops and local functions, by the texts of their test, and those above."""
     path = ROOT / "tests" / "parity" / "test_control_flow.py"
     sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     test = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(test)
-    for name, text in test.MODELS.items():
+    for name, text in (test.MODELS | SPELLED).items():
         yield name, onnx.parser.parse_model(test.HEADER + text).SerializeToString()
 
 
@@ -107,7 +195,7 @@ def write(target: str, seeds, folder: Path) -> None:
 
 def write_all(folder: Path) -> None:
     write("onnx", node_cases(), folder)
-    write("onnx", control_flow(), folder)
+    write("onnx", texts(), folder)
     write("external_data", external_data(), folder)
     write("record", records(), folder)
     for target, ending in IMAGES.items():
