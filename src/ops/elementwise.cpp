@@ -266,7 +266,7 @@ void register_elementwise(OperatorRegistry& registry) {
                  [row](const OperatorSpec&) { return std::make_unique<Elementwise>(row.name, row.function, true); });
   registry.add("Mod", make_operator<Mod>, 2);
   registry.add("IsInf", make_operator<IsInf>);
-  registry.add("BitShift", make_operator<BitShift>);
+  registry.add("BitShift", make_operator<BitShift>, 2);
 }
 
 }  // namespace vitrail

@@ -142,6 +142,7 @@ TEST(BitShift, LosesWhatLeavesTheType) {
   expect_values(apply("BitShift", {x, by}, left), {144, 0, 0}, {3});
   expect_values(apply("BitShift", {x, by}, right), {100, 0, 0}, {3});
   EXPECT_THROW(apply("BitShift", {x, by}), ModelError);
+  EXPECT_THROW(apply("BitShift", {x}, left), ModelError);
 }
 
 TEST(Arithmetic, BroadcastsBothOperands) {
