@@ -18,7 +18,7 @@ Json read_plan(const std::string& path) {
       "; expected auto, none, or a file that records a plan: a result.json, or "
       "{\"engine\": \"plan\", \"precision\": \"float32\", \"chunk\": \"4\"}.";
   if (!file) throw UsageError("--plan is '" + path + "', which is no file that can be read" + expected);
-  const Json json = Json::parse(file, nullptr, /*allow_exceptions=*/false);
+  Json json = Json::parse(file, nullptr, /*allow_exceptions=*/false);
   if (json.is_object() && json.contains("engine")) return json;
   if (json.is_object() && json.contains("explanations") && json["explanations"].is_array())
     for (const Json& explanation : json["explanations"])

@@ -6,8 +6,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <string>
@@ -21,12 +21,9 @@ namespace {
 
 /// As the system counts it; 0 where the system does not say.
 int64_t resident_bytes() {
-  std::FILE* file = std::fopen("/proc/self/statm", "r");
-  if (!file) return 0;
-  long long total = 0, resident = 0;
-  const int found = std::fscanf(file, "%lld %lld", &total, &resident);
-  std::fclose(file);
-  return found == 2 ? resident * sysconf(_SC_PAGESIZE) : 0;
+  std::ifstream file("/proc/self/statm");
+  int64_t total = 0, resident = 0;
+  return file >> total >> resident ? resident * sysconf(_SC_PAGESIZE) : 0;
 }
 
 /// In front of every block, so that it is known again when it is freed.

@@ -249,14 +249,14 @@ Split fastest_split(const Plan::Impl& plan, const Tensor& batch) {
   return splits[best];
 }
 
+/// Of the storages behind the tensors, each once.
 int64_t bytes_of(std::initializer_list<const Tensors*> lists) {
-  std::unordered_map<const void*, int64_t> storages;
+  std::set<const void*> seen;
+  int64_t bytes = 0;
   for (const Tensors* list : lists)
     for (const Tensor& t : *list)
-      if (t.defined() && t.has_storage())
-        storages[t.storage().unsafeGetStorageImpl()] = static_cast<int64_t>(t.storage().nbytes());
-  int64_t bytes = 0;
-  for (const auto& [storage, size] : storages) bytes += size;
+      if (t.defined() && t.has_storage() && seen.insert(t.storage().unsafeGetStorageImpl()).second)
+        bytes += static_cast<int64_t>(t.storage().nbytes());
   return bytes;
 }
 
