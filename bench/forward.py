@@ -3,7 +3,7 @@ input against eager PyTorch: on the same machine, in the same run, interleaved, 
 
     bench/forward.py [--nets demo resnet50 ...] [--batches 1 8 32] [--threads 1 2] [--rounds 9]
 
-The nets: the demonstration model, those of the corpus where it is, and nets in the shape of well-known ones (nets.py).
+The nets: the demonstration model, those of the corpus where it is, and nets in the shape of well-known ones (shapes.py).
 """
 
 import argparse
@@ -27,7 +27,7 @@ DEMO = SOURCE / ".cache" / "demo" / "efficientnet_lite0.onnx"
 
 sys.path[:0] = [str(SOURCE / "scripts"), str(SOURCE / "bench")]
 import export_demo_model  # noqa: E402
-import nets  # noqa: E402
+import shapes  # noqa: E402
 
 CHUNKS = (1, 2, 4, 8)
 PAUSE = 0.02  # for idle threads of the tool before to go to sleep
@@ -111,11 +111,11 @@ def cases(wanted):
     found = [("demo", DEMO, export_demo_model.load_network)]
     for path in sorted((CORPUS / "models" / "imagenet").glob("*.onnx")):
         found.append((path.stem, path, None))
-    for name in nets.NETS:
-        found.append((name, None, lambda name=name: nets.build(name)))
+    for name in shapes.NETS:
+        found.append((name, None, lambda name=name: shapes.build(name)))
     for name, path, build in found:
         if not wanted or name in wanted:
-            yield name, path or nets.export(name), build and build()
+            yield name, path or shapes.export(name), build and build()
 
 
 def input_shape(model):
