@@ -35,10 +35,10 @@ Json to_json(const MethodInfo& info) {
                        {"type", option.type},
                        {"default", option.default_value},
                        {"description", option.description}});
-  return {{"name", info.name},        {"aliases", info.aliases},       {"summary", info.summary},
-          {"needs", access_of(info)}, {"signed", info.is_signed},      {"unit", info.unit},
-          {"cost", info.cost},        {"guarantees", info.guarantees}, {"paper", info.paper},
-          {"options", options}};
+  return {{"name", info.name},       {"family", info.family},    {"aliases", info.aliases},
+          {"summary", info.summary}, {"needs", access_of(info)}, {"signed", info.is_signed},
+          {"unit", info.unit},       {"cost", info.cost},        {"guarantees", info.guarantees},
+          {"source", info.source},   {"options", options}};
 }
 
 void print_method(const MethodInfo& info) {
@@ -49,7 +49,7 @@ void print_method(const MethodInfo& info) {
                {"map", info.unit + (info.is_signed ? ", signed" : ", unsigned")},
                {"cost", info.cost},
                {"guarantees", info.guarantees},
-               {"paper", info.paper}});
+               {"source", info.source}});
   if (info.options.empty()) return;
   std::cout << "\nOptions with their defaults, as in \"" << info.name << ":" << info.options[0].name << "="
             << info.options[0].default_value << "\"\n";

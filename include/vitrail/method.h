@@ -28,11 +28,12 @@ enum class Access { scorer, gradient, layer };
 
 struct MethodInfo {
   std::string name;
+  std::string family;  ///< "gradient", "cam", "perturbation"
   std::vector<std::string> aliases = {};
   std::string summary;     ///< one sentence
   std::string cost;        ///< in forwards, as a formula of the options: "designs x replicates x (grid^2 + 1)"
   std::string guarantees;  ///< what is exact, what is sampled, what completeness holds
-  std::string paper;
+  std::string source;      ///< the paper
   Access access = Access::scorer;
   bool is_signed = true;
   std::string unit;

@@ -7,15 +7,14 @@ namespace vitrail {
 namespace {
 
 /// In the order of the documentation.
-std::vector<const MethodEntry*> entries() {
-  return {&saliency_method(),
-          &gradient_x_input_method(),
-          &integrated_gradients_method(),
-          &smoothgrad_method(),
-          &gradcam_method(),
-          &occlusion_method(),
-          &rise_method(),
-          &sobol_method()};
+const MethodList& entries() {
+  static const MethodList all = [] {
+    MethodList list;
+    for (const auto& family : {gradient_methods(), cam_methods(), perturbation_methods()})
+      list.insert(list.end(), family.begin(), family.end());
+    return list;
+  }();
+  return all;
 }
 
 const MethodEntry& find_method(const std::string& name) {

@@ -41,14 +41,11 @@ class MethodEntry {
   virtual std::unique_ptr<Method> parse(const Settings& settings) const = 0;
 };
 
-const MethodEntry& saliency_method();
-const MethodEntry& gradient_x_input_method();
-const MethodEntry& integrated_gradients_method();
-const MethodEntry& smoothgrad_method();
-const MethodEntry& gradcam_method();
-const MethodEntry& occlusion_method();
-const MethodEntry& rise_method();
-const MethodEntry& sobol_method();
+/// The methods of a family, in the order of the documentation: one list a folder (`FAMILY/methods.cpp`).
+using MethodList = std::vector<const MethodEntry*>;
+MethodList gradient_methods();
+MethodList cam_methods();
+MethodList perturbation_methods();
 
 /// UsageErrors for inputs that are not floating [N,C,H,W] with N, C, H, W >= 1, a batch below 1, no target.
 void check_call(const std::string& method, const Scorer& scorer, const Tensor& inputs, const Execution& execution);

@@ -35,7 +35,7 @@ TEST(Methods, AreListedInTheOrderOfTheDocumentation) {
 
 TEST(Methods, DescribeThemselves) {
   for (const MethodInfo& info : methods()) {
-    for (const std::string& text : {info.summary, info.cost, info.guarantees, info.paper, info.unit})
+    for (const std::string& text : {info.summary, info.cost, info.guarantees, info.source, info.unit})
       EXPECT_FALSE(text.empty()) << info.name;
     for (const OptionInfo& option : info.options)
       for (const std::string& text : {option.name, option.type, option.default_value, option.description})

@@ -17,10 +17,11 @@ Method::Cost cost(const GradCamOptions&, int64_t, int64_t, int64_t targets) { re
 const MethodDefinition<GradCamOptions, Probe>& definition() {
   static const MethodDefinition<GradCamOptions, Probe> definition(
       {.name = "gradcam",
+       .family = "cam",
        .summary = "Positions of a late layer that speak for the target: activations weighted by mean gradients.",
        .cost = "1 forward, 1 backward a target behind the layer",
        .guarantees = "exact; the class activation map divided by the positions on pooling + linear heads",
-       .paper = "Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra: Grad-CAM, ICCV 2017",
+       .source = "Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra: Grad-CAM, ICCV 2017",
        .access = Access::layer,
        .is_signed = true,
        .unit = "logit"},

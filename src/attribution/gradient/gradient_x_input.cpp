@@ -16,10 +16,11 @@ Method::Cost cost(const GradientXInputOptions&, int64_t, int64_t, int64_t target
 const MethodDefinition<GradientXInputOptions, DifferentiableScorer>& definition() {
   static const MethodDefinition<GradientXInputOptions, DifferentiableScorer> definition(
       {.name = "gradient_x_input",
+       .family = "gradient",
        .summary = "Gradient times input: what each pixel contributes to the score, to first order.",
        .cost = "1 forward, 1 backward a target",
        .guarantees = "exact; w x for a linear score; reducer=sum adds up to score - score(0) there",
-       .paper = "Shrikumar, Greenside, Shcherbina, Kundaje: Not Just a Black Box, arXiv 1605.01713, 2016",
+       .source = "Shrikumar, Greenside, Shcherbina, Kundaje: Not Just a Black Box, arXiv 1605.01713, 2016",
        .access = Access::gradient,
        .is_signed = true,
        .unit = "logit"},

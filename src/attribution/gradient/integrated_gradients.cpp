@@ -37,11 +37,12 @@ Method::Cost cost(const Options& options, int64_t, int64_t, int64_t targets) {
 const MethodDefinition<Options, DifferentiableScorer>& definition() {
   static const MethodDefinition<Options, DifferentiableScorer> definition(
       {.name = "integrated_gradients",
+       .family = "gradient",
        .aliases = {"ig"},
        .summary = "Gradients averaged on the way from a baseline: the score's rise divided among the pixels.",
        .cost = "2 + n forwards, n backwards a target; n = steps (1 + 2 + 4 + ...), each term at most max_steps",
        .guarantees = "completeness: the map adds up to score - score(baseline) within the reported gap",
-       .paper = "Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, ICML 2017",
+       .source = "Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, ICML 2017",
        .access = Access::gradient,
        .is_signed = true,
        .unit = "logit"},

@@ -14,10 +14,11 @@ Method::Cost cost(const SaliencyOptions&, int64_t, int64_t, int64_t targets) { r
 const MethodDefinition<SaliencyOptions, DifferentiableScorer>& definition() {
   static const MethodDefinition<SaliencyOptions, DifferentiableScorer> definition(
       {.name = "saliency",
+       .family = "gradient",
        .summary = "Size of the score's gradient: how fast the score changes when a pixel does.",
        .cost = "1 forward, 1 backward a target",
        .guarantees = "exact; |w| for a linear score",
-       .paper = "Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, ICLR workshop 2014",
+       .source = "Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, ICLR workshop 2014",
        .access = Access::gradient,
        .is_signed = false,
        .unit = "logit per input unit"},

@@ -22,10 +22,11 @@ Method::Cost cost(const SmoothGradOptions& options, int64_t, int64_t, int64_t ta
 const MethodDefinition<SmoothGradOptions, DifferentiableScorer>& definition() {
   static const MethodDefinition<SmoothGradOptions, DifferentiableScorer> definition(
       {.name = "smoothgrad",
+       .family = "gradient",
        .summary = "The score's gradient averaged over noisy copies of the input.",
        .cost = "samples forwards, samples backwards a target",
        .guarantees = "sampled, with a standard-error map; w for a linear score; valid when stopped early",
-       .paper = "Smilkov, Thorat, Kim, Viegas, Wattenberg: SmoothGrad, arXiv 1706.03825, 2017",
+       .source = "Smilkov, Thorat, Kim, Viegas, Wattenberg: SmoothGrad, arXiv 1706.03825, 2017",
        .access = Access::gradient,
        .is_signed = true,
        .unit = "logit per input unit"},

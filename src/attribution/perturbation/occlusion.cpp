@@ -104,10 +104,11 @@ const MethodDefinition<OcclusionOptions, Scorer>& definition() {
   using Options = OcclusionOptions;
   static const MethodDefinition<Options, Scorer> definition(
       {.name = "occlusion",
+       .family = "perturbation",
        .summary = "Hides one window of the image at a time and adds up how much the score drops.",
        .cost = "1 + ceil((height - patch + 1) / stride) x ceil((width - patch + 1) / stride)",
        .guarantees = "Deterministic. Exact w_i (x_i - b_i) for a linear score and windows of one pixel.",
-       .paper = "Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, ECCV 2014",
+       .source = "Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, ECCV 2014",
        .access = Access::scorer,
        .is_signed = true,
        .unit = "logit"},

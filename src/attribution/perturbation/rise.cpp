@@ -48,10 +48,11 @@ const MethodDefinition<RiseOptions, Scorer>& definition() {
   using Options = RiseOptions;
   static const MethodDefinition<Options, Scorer> definition(
       {.name = "rise",
+       .family = "perturbation",
        .summary = "Shows random parts of the image and averages the masks, weighted by the score they get.",
        .cost = "masks",
        .guarantees = "Sampled, with a standard error. For a linear score the limit is affine in w_i x_i.",
-       .paper = "Petsiuk, Das, Saenko: RISE, BMVC 2018",
+       .source = "Petsiuk, Das, Saenko: RISE, BMVC 2018",
        .access = Access::scorer,
        .is_signed = false,
        .unit = "logit"},

@@ -121,11 +121,12 @@ const MethodDefinition<SobolOptions, Scorer>& definition() {
   using Options = SobolOptions;
   static const MethodDefinition<Options, Scorer> definition(
       {.name = "sobol",
+       .family = "perturbation",
        .summary = "Fades the cells of a grid at random and gives each its share of the score's variance.",
        .cost = "designs x replicates x (grid^2 + 1)",
        .guarantees =
            "Sampled, with a standard error. Total-order indices: a cell's own effect and all its interactions.",
-       .paper = "Fel et al.: Look at the Variance!, NeurIPS 2021",
+       .source = "Fel et al.: Look at the Variance!, NeurIPS 2021",
        .access = Access::scorer,
        .is_signed = false,
        .unit = "share of variance"},

@@ -1,0 +1,14 @@
+#include "attribution/method_impl.h"
+
+namespace vitrail {
+
+const MethodEntry& saliency_method();
+const MethodEntry& gradient_x_input_method();
+const MethodEntry& integrated_gradients_method();
+const MethodEntry& smoothgrad_method();
+
+MethodList gradient_methods() {
+  return {&saliency_method(), &gradient_x_input_method(), &integrated_gradients_method(), &smoothgrad_method()};
+}
+
+}  // namespace vitrail
