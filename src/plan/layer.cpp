@@ -32,8 +32,9 @@ std::optional<Layer> make_convolution(const NodeSpec& node, const Tensors& const
   layer.weight = weight;
   layer.bias = has_bias ? constants[2] : Tensor();
   layer.window = {{}, geometry.strides(2), geometry.dilations(2), node.attributes.get_int("group", 1)};
-  // The kernel takes one padding an axis. Where the sides differ, pad both by the larger and lengthen the kernel by
-  // zeros on the side that got too much: the windows then stand where they did.
+  // The kernel takes one padding an axis. Where the sides differ, a photo is padded first; for other thin kernels, pad
+  // both sides by the larger and lengthen the kernel by zeros on the side that got too much: the windows then stand
+  // where they did.
   Ints front(2), back(2);
   for (size_t i = 0; i < 2; ++i) {
     const int64_t difference = place.end[i] - place.begin[i];
@@ -42,9 +43,12 @@ std::optional<Layer> make_convolution(const NodeSpec& node, const Tensors& const
     front[i] = std::max<int64_t>(0, difference) / layer.window.dilation[i];
     back[i] = std::max<int64_t>(0, -difference) / layer.window.dilation[i];
   }
-  if (!place.symmetric()) {
+  constexpr int64_t kThin = 4;
+  if (!place.symmetric() && layer.window.groups == 1 && weight.size(1) <= kThin) {
+    layer.input_padding = {place.begin[1], place.end[1], place.begin[0], place.end[0]};
+    layer.window.padding = {0, 0};
+  } else if (!place.symmetric()) {
     // Twice the arithmetic is less than a copy of the input for thin kernels (measured); others pad explicitly.
-    constexpr int64_t kThin = 4;
     const int64_t longer = (kernel[0] + front[0] + back[0]) * (kernel[1] + front[1] + back[1]);
     if (weight.size(1) > kThin || longer > 2 * kernel[0] * kernel[1]) return std::nullopt;
     layer.weight = at::constant_pad_nd(weight, {front[1], back[1], front[0], back[0]});

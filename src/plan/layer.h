@@ -20,6 +20,7 @@ struct Layer {
   Tensor weight;  ///< [M,C/groups,kh,kw] or [M,K]
   Tensor bias;    ///< [M], or undefined
   onednn::Window window = {};
+  Ints input_padding = {};      ///< of a convolution's input, in front of the window's own: left, right, top, bottom
   bool channels_first = false;  ///< a linear layer on [N,H,W,K] whose output is seen as [N,M,H,W]
   onednn::Activation activation = {};
   bool adds_other = false;

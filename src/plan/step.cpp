@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/convolution.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/hardsigmoid.h>
@@ -28,14 +29,16 @@ class ConvolutionStep : public Step {
  public:
   ConvolutionStep(const Layer& layer, const Ints& input_size, at::ScalarType precision)
       : kernel_(layer.weight.sizes().slice(2).vec()),
+        input_padding_(layer.input_padding),
         window_(layer.window),
         activation_(layer.activation),
         adds_other_(layer.adds_other),
         bias_(rounded(layer.bias, precision)),
-        weight_(onednn::pack_convolution(rounded(layer.weight, precision), window_, input_size)) {}
+        weight_(onednn::pack_convolution(rounded(layer.weight, precision), window_, padded(input_size))) {}
 
   Tensors run(Tensors& in, const RunContext&) const override {
-    const Tensor x = in[0].contiguous(kChannelsLast);
+    Tensor x = in[0].contiguous(kChannelsLast);
+    if (!input_padding_.empty()) x = at::constant_pad_nd(x, input_padding_);
     if (!adds_other_) return {onednn::convolution(x, weight_, bias_, window_, activation_)};
     const bool relu = activation_.name == "relu";
     if (is_sole_owner(in[1]) && in[1].is_contiguous(kChannelsLast)) {
@@ -55,7 +58,14 @@ class ConvolutionStep : public Step {
   int64_t bytes() const override { return static_cast<int64_t>(weight_.nbytes()); }
 
  private:
-  Ints kernel_;
+  Ints padded(Ints size) const {
+    if (input_padding_.empty()) return size;
+    size[3] += input_padding_[0] + input_padding_[1];
+    size[2] += input_padding_[2] + input_padding_[3];
+    return size;
+  }
+
+  Ints kernel_, input_padding_;
   onednn::Window window_;
   onednn::Activation activation_;
   bool adds_other_;
@@ -79,8 +89,8 @@ void apply(const onednn::Activation& activation, Tensor& x) {
 /// A convolution that looks at one position at a time is a matrix product over the channels: the call costs half.
 bool is_pointwise(const Layer& layer) {
   return layer.kind == Layer::Kind::convolution && layer.weight.size(2) == 1 && layer.weight.size(3) == 1 &&
-         layer.window.groups == 1 && !layer.adds_other && layer.window.stride == Ints{1, 1} &&
-         layer.window.padding == Ints{0, 0};
+         layer.window.groups == 1 && layer.input_padding.empty() && layer.window.stride == Ints{1, 1} &&
+         layer.window.padding == Ints{0, 0} && (!layer.adds_other || layer.activation.name == "none");
 }
 
 class LinearStep : public Step {
@@ -123,9 +133,10 @@ class SmallLayerStep : public Step {
   Tensors run(Tensors& in, const RunContext&) const override {
     const auto bias = layer_.bias.defined() ? std::optional<Tensor>(layer_.bias) : std::nullopt;
     const onednn::Window& window = layer_.window;
+    const Tensor padded = layer_.input_padding.empty() ? in[0] : at::constant_pad_nd(in[0], layer_.input_padding);
     Tensor y = layer_.kind == Layer::Kind::linear
                    ? at::linear(in[0], layer_.weight, bias)
-                   : at::convolution(in[0], layer_.weight, bias, window.stride, window.padding, window.dilation,
+                   : at::convolution(padded, layer_.weight, bias, window.stride, window.padding, window.dilation,
                                      /*transposed=*/false, {0, 0}, window.groups);
     if (layer_.channels_first) y = y.permute({0, 3, 1, 2});
     if (layer_.adds_other) y.add_(in[1]);
