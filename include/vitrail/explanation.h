@@ -22,6 +22,8 @@ struct Explanation {
   Tensor cells;           ///< float32, native values before upsampling (grid, layer); else undefined
   Tensor standard_error;  ///< float32 [H,W], where the method samples; else undefined
 
+  std::map<std::string, Tensor> extras;  ///< further native values from the same samples, by name; float32
+
   bool is_signed = true;  ///< false: importance without direction (Sobol)
   std::string unit;       ///< of a map value: "logit", "share of variance", "logit per input unit", ...
   double score = 0;       ///< of the target on the input itself, in the target's unit

@@ -41,6 +41,10 @@ Image decode_image(std::span<const std::byte> encoded, const std::string& name, 
 /// Reads and decodes a file.
 Image read_image(const std::filesystem::path& path, const DecodeOptions& options = {});
 
+/// The photos of a folder by their names (.jpg, .jpeg, .png, .webp in any case), sorted; those of its folders are left
+/// out.
+std::vector<std::filesystem::path> photos_in(const std::filesystem::path& folder);
+
 /// Encodes uint8 [H,W,3] as PNG.
 std::vector<std::byte> encode_png(const Tensor& pixels);
 

@@ -14,6 +14,7 @@
 #include <vitrail/target.h>
 #include <vitrail/tensor.h>
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
@@ -37,6 +38,10 @@ class Scorer {
   /// A pixel value (0..255) in input space, [C,1,1]; how `black` and numeric baselines are placed.
   /// Default: the inputs are pixels.
   virtual Tensor pixel(double value, int64_t channels) const;
+
+  /// A photo prepared as an input [C,H,W]: for baselines made of other photos. Default: a UsageError, for lack of a
+  /// preprocessing.
+  virtual Tensor prepare(const std::filesystem::path& photo) const;
 };
 
 class DifferentiableScorer : public Scorer {

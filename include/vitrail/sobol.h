@@ -12,7 +12,8 @@
 // together are found. The sum of the indices is at least 1, and is 1 for a score without interactions;
 // for a linear score ST_i = (w_i x_i)^2 / sum_j (w_j x_j)^2.
 // A and B are two halves of one design of N points in 2d dimensions, C_i is A with cell i from B; the
-// estimator is Jansen's. y_B enters no total-order estimator and is never computed.
+// estimator is Jansen's, or another by `estimator`. y_B enters no total-order estimator and is computed for first-order
+// indices only. Cells are those of a grid, or regions of any shape.
 //
 // The design is randomised `replicates` times independently. Numerator and variance are means over all points
 // of all replicates; the standard error is the delta method's over the replicates (Student t with R - 1
@@ -21,7 +22,8 @@
 // Shapes      map and standard error [H,W], cubic enlargements of the grid cut off at 0 (between the centres of two
 //             cells the error is on the safe side: it is interpolated as if theirs moved together); cells [grid,grid].
 // Unit        share of variance; unsigned: a cell that speaks against the target is as important.
-// Cost        designs x replicates x (grid^2 + 1) forwards (2080 at the defaults), shared by all targets.
+// Cost        designs x replicates x (grid^2 + 1) forwards (2080 at the defaults), shared by all targets; less where
+//             `tolerance` or `top` is reached after fewer replicates (allow 16 or more: an interval from few is wide).
 // Guarantees  points are a function of (seed, replicate): results do not depend on batch or threads. All chunks
 //             have the same size, so that y_A and y_C come from the same kernels. Anytime: stopped early,
 //             finished replicates count; before the first is finished, its finished points (at least
@@ -34,6 +36,8 @@
 #include <vitrail/explanation.h>
 #include <vitrail/image.h>
 #include <vitrail/model.h>
+#include <vitrail/perturbation.h>
+#include <vitrail/regions.h>
 #include <vitrail/scorer.h>
 
 #include <cstdint>
@@ -42,20 +46,27 @@
 
 namespace vitrail {
 
-/// How the points of a design are drawn; see the samplers' words in the method string.
-enum class Sampler {
-  lhs,         ///< Latin hypercube: every fade level of a cell is tried evenly; best with few points
-  owen,        ///< Sobol' sequence under Owen's nested uniform scrambling; `designs` a power of two
-  monte_carlo  ///< independent points
+/// Which index of a cell, and how it is estimated; formulas in the same order in `vitrail methods sobol`'s source.
+enum class IndexEstimator {
+  jansen,       ///< total order; the best with few points (default)
+  janon,        ///< total order; as good
+  glen_isaacs,  ///< total order; as good
+  homma,        ///< total order; the same expression as Saltelli's; needs many points
+  first_order   ///< the cell's own effect without interactions; takes designs x replicates more forwards
 };
 
 struct SobolOptions {
   int64_t grid = 8;        ///< cells along a side: the resolution of the map; cost grows with its square
   int64_t designs = 8;     ///< points N of one replicate, at least 2
-  int64_t replicates = 4;  ///< independent designs: what the standard error is made of
+  int64_t replicates = 4;  ///< independent designs at most: what the standard error is made of
   Sampler sampler = Sampler::lhs;
+  IndexEstimator estimator = IndexEstimator::jansen;
   uint64_t seed = 1;
+  Regions regions = {};    ///< a grid, superpixels, or a label map
   Baseline baseline = {};  ///< what the cells fade to
+  Operation operation = Operation::inpainting;
+  double tolerance = 0;  ///< stop when every cell is known to this share of the map's range; 0: do not
+  int64_t top = 0;       ///< stop when the set of this many largest cells is known; 0: do not
 };
 
 /// Explains every input [N,C,H,W] for every target: N x T results, targets fastest.

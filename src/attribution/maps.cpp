@@ -1,11 +1,15 @@
 #include "attribution/maps.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/upsample_bicubic2d.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <ATen/ops/upsample_nearest2d.h>
+#include <ATen/ops/where.h>
 
 #include <cmath>
+#include <limits>
 
 #include "attribution/options.h"
 
@@ -41,6 +45,16 @@ Tensor upsample(const Tensor& cells, int64_t height, int64_t width, Interpolatio
     return Tensor();
   };
   return enlarge().squeeze(0).squeeze(0);
+}
+
+Tensor mean_colour(const Tensor& input) {
+  const Tensor nan = at::full({}, std::numeric_limits<float>::quiet_NaN(), input.options());
+  return at::where(at::isfinite(input), input, nan).nanmean(at::IntArrayRef({1, 2}), /*keepdim=*/true).nan_to_num();
+}
+
+double range_of(const Tensor& input) {
+  const Tensor finite = input.masked_select(at::isfinite(input));
+  return finite.numel() == 0 ? 0 : (finite.max() - finite.min()).item<double>();
 }
 
 std::string describe_non_finite_input(const Tensor& input) {

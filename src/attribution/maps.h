@@ -20,6 +20,12 @@ enum class Interpolation { nearest, bilinear, bicubic };
 /// overshoots: clamp where values have a bound.
 Tensor upsample(const Tensor& cells, int64_t height, int64_t width, Interpolation interpolation);
 
+/// Mean of every channel of `input` [C,H,W] over its finite pixels, so that one broken pixel does not spread: [C,1,1].
+Tensor mean_colour(const Tensor& input);
+
+/// Largest minus smallest finite value; 0 where none is finite.
+double range_of(const Tensor& input);
+
 /// "The input holds 3 non-finite values, the first at channel 0, row 4, column 7: ..."; empty where all of
 /// `input` [C,H,W] is finite.
 std::string describe_non_finite_input(const Tensor& input);

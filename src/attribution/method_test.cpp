@@ -30,7 +30,7 @@ TEST(Methods, AreListedInTheOrderOfTheDocumentation) {
   std::vector<std::string> names;
   for (const MethodInfo& info : methods()) names.push_back(info.name);
   EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "gradcam",
-                                 "occlusion", "rise", "sobol"));
+                                 "occlusion", "rise", "sobol", "morris", "dgsm", "dgsm_morris"));
 }
 
 TEST(Methods, DescribeThemselves) {
@@ -52,7 +52,16 @@ INSTANTIATE_TEST_SUITE_P(AllOptions, MethodString,
                                          "gradcam:layer=layer4.1/Conv:0,relu=false",
                                          "occlusion:baseline=mean,normalise_coverage=true,patch=7,stride=3",
                                          "rise:baseline=black,grid=5,keep=0.25,masks=30,seed=2",
-                                         "sobol:baseline=black,designs=4,grid=3,replicates=2,sampler=owen,seed=4"));
+                                         "sobol:baseline=black,designs=4,estimator=janon,grid=3,operation=amplitude,"
+                                         "regions=slic,replicates=2,sampler=owen,seed=4,tolerance=0.1,top=3",
+                                         "morris:baseline=blur:4,designs=8,grid=3,operation=amplitude_legacy,"
+                                         "regions=slic,replicates=2,sampler=halton,seed=4,smoothing=0.2,tolerance=0.1,"
+                                         "top=3",
+                                         "dgsm:baseline=noise:3,grid=3,operation=amplitude,regions=slic,replicates=2,"
+                                         "sampler=lhs,samples=8,seed=4,signed_mean=true,smoothing=0.2,tolerance=0.1,"
+                                         "top=3",
+                                         "dgsm_morris:baseline=white,designs=3,grid=3,operation=amplitude,regions=slic,"
+                                         "replicates=2,samples=8,seed=4,smoothing=0.2"));
 
 TEST_P(MethodString, CanonicalFormParsesBackToItself) {
   const auto method = parse_method(GetParam());
@@ -96,7 +105,8 @@ TEST(MethodStrings, MistakesAreExplained) {
   const std::map<std::string, std::vector<std::string>> expected = {
       {"sobl", {"Unknown method \"sobl\"", "Known: saliency", "Did you mean \"sobol\"?"}},
       {"", {"Unknown method \"\""}},
-      {"sobol:gird=8", {"sobol has no option \"gird\"", "Known: baseline, designs, grid", "Did you mean \"grid\"?"}},
+      {"sobol:gird=8",
+       {"sobol has no option \"gird\"", "Known: baseline, designs, estimator, grid", "Did you mean \"grid\"?"}},
       {"smoothgrad:samples=many", {"found samples=many", "expected a whole number"}},
       {"smoothgrad:samples=5x", {"found samples=5x", "expected a whole number"}},
       {"smoothgrad:samples=0", {"found samples=0", "expected at least 1"}},

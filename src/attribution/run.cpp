@@ -114,8 +114,11 @@ std::vector<Explanation> MethodRun::finish(const std::string& why_zero) {
   if (!has_scores_) set_scores(checked_scores(input_.unsqueeze(0))[0]);
   for (Explanation& result : results_) {
     VITRAIL_CHECK(result.map.defined() && result.map.dim() == 2, result.name + " left no map");
-    for (Tensor* tensor : {&result.map, &result.cells, &result.standard_error})
-      if (tensor->defined()) *tensor = tensor->detach().to(at::kCPU, at::kFloat).contiguous();
+    const auto finish_tensor = [](Tensor& t) {
+      if (t.defined()) t = t.detach().to(at::kCPU, at::kFloat).contiguous();
+    };
+    for (Tensor* tensor : {&result.map, &result.cells, &result.standard_error}) finish_tensor(*tensor);
+    for (auto& [name, tensor] : result.extras) finish_tensor(tensor);
     result.forwards = forwards_;
     result.backwards = backwards_;
     result.partial = stopped_;

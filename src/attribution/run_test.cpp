@@ -2,6 +2,8 @@
 
 #include "attribution/run.h"
 
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -9,9 +11,12 @@
 #include <vitrail/baseline.h>
 #include <vitrail/error.h>
 
+#include <filesystem>
+#include <fstream>
 #include <limits>
 
 #include "attribution/maps.h"
+#include "attribution/perturbation/fill.h"
 #include "attribution/perturbation/scorers_for_tests.h"
 
 namespace vitrail {
@@ -208,6 +213,59 @@ TEST(Baseline, MeanColourLooksPastBrokenPixels) {
   const CallableScorer scorer = linear_scorer(at::zeros({1, 1, 3}));
   const Tensor input = at::tensor({1., nan, 3.}, at::kFloat).view({1, 1, 3});
   EXPECT_EQ(Baseline("mean").resolve(input, scorer).item<double>(), 2);
+}
+
+TEST(Baseline, OthersMadeOfTheImage) {
+  const CallableScorer scorer = linear_scorer(at::zeros({2, 30, 40}));
+  const Tensor input = wave(2, 30, 40, 0.37) + at::tensor({1., 5.}, at::kFloat).view({2, 1, 1});
+  const auto resolve = [&](const std::string& name) { return Baseline(name).resolve(input, scorer); };
+  const Tensor noise = resolve("noise");
+  EXPECT_NEAR(noise[1].mean().item<double>(), input[1].mean().item<double>(), 0.1);
+  EXPECT_NEAR(noise[1].std().item<double>(), input[1].std().item<double>(), 0.1);
+  EXPECT_TRUE(at::equal(noise, resolve("noise:1")));
+  EXPECT_FALSE(at::equal(noise, resolve("noise:2")));
+  const Tensor uniform = resolve("uniform:7");  // inputs are pixels here
+  EXPECT_GE(uniform.min().item<double>(), 0);
+  EXPECT_LE(uniform.max().item<double>(), 255);
+  EXPECT_NEAR(uniform.mean().item<double>(), 127.5, 6);
+  EXPECT_EQ(resolve("white").min().item<double>(), 255);
+  const Tensor blurred = resolve("blur:3");
+  EXPECT_LT(blurred[0].std().item<double>(), input[0].std().item<double>() / 2);
+  EXPECT_TRUE(at::allclose(Baseline("blur:3").resolve(at::full({2, 30, 40}, 2.5), scorer), at::full({2, 30, 40}, 2.5)));
+  EXPECT_FALSE(at::equal(blurred, resolve("blur")));
+}
+
+TEST(Baseline, WhatCannotBeIsExplained) {
+  const CallableScorer scorer = linear_scorer(at::zeros({1, 4, 4}));
+  const Tensor input = wave(1, 4, 4, 1);
+  for (const char* name : {"blurr", "300", "blur:-1", "noise:x", "zero:3", "dataset:/no/such/folder"})
+    EXPECT_THROW(Baseline{name}, UsageError) << name;
+  EXPECT_THROW(Baseline("inpaint").resolve(input, scorer), UsageError);  // nothing is hidden
+  EXPECT_THROW(Baseline("linear").resolve(input, scorer), UsageError);
+  const std::string empty = testing::TempDir() + "no_photos";
+  std::filesystem::create_directory(empty);
+  EXPECT_THROW(Baseline("dataset:" + empty).resolve(input, scorer), InputError);
+}
+
+TEST(Baseline, PhotosOfAFolder) {
+  class Prepared : public Scorer {
+    Tensor score(const Tensor& x) const override { return x.flatten(1).sum(1, true); }
+    std::vector<Target> targets() const override { return {Target{}}; }
+    Tensor prepare(const std::filesystem::path& photo) const override {
+      return at::full({1, 4, 4}, photo.filename() == "a.png" ? 1. : 3.);
+    }
+  } scorer;
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "two_photos";
+  std::filesystem::create_directory(folder);
+  for (const char* name : {"a.png", "b.JPG", "notes.txt"}) std::ofstream(folder / name) << "x";
+  const Tensor input = wave(1, 4, 4, 1), masks = at::zeros({3, 1, 4, 4});
+  EXPECT_TRUE(at::equal(Baseline("dataset:" + folder.string()).resolve(input, scorer), at::full({1, 4, 4}, 2.)));
+  const Fill fill(Baseline("samples:" + folder.string()), input, scorer);
+  const std::vector<int64_t> points = {0, 1, 4};
+  EXPECT_TRUE(at::equal(fill.values(masks, points).select(1, 0).select(1, 0).select(1, 0),
+                        at::tensor({1., 3., 1.}, at::kFloat)));
+  const CallableScorer without = linear_scorer(at::zeros({1, 4, 4}));
+  EXPECT_THROW(Baseline("dataset:" + folder.string()).resolve(input, without), UsageError);
 }
 
 TEST(Upsampling, NearestRepeatsAndSmoothKernelsKeepConstants) {

@@ -38,6 +38,10 @@ std::map<std::string, std::string> ModelProbe::engine() const {
 
 Tensor ModelProbe::pixel(double value, int64_t) const { return pixel_in_input_space(value, model_.preprocess()); }
 
+Tensor ModelProbe::prepare(const std::filesystem::path& photo) const {
+  return model_.prepare(read_image(photo)).input[0];
+}
+
 std::vector<std::string> ModelProbe::gradient_warnings() const {
   return model_.graph().non_differentiable(model_.input_value(), model_.logits_value());
 }

@@ -17,6 +17,7 @@ class ModelProbe : public Probe {
   std::vector<Target> targets() const override { return targets_; }
   std::map<std::string, std::string> engine() const override;
   Tensor pixel(double value, int64_t channels) const override;
+  Tensor prepare(const std::filesystem::path& photo) const override;
   std::vector<std::string> gradient_warnings() const override;
   std::vector<LayerInfo> spatial_layers() const override;
   Tensor activation(const Tensor& inputs, const std::string& layer) const override;

@@ -50,7 +50,8 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
           option("steps", &Options::steps, "nodes of the first sum", at_least(1)),
           option("max_steps", &Options::max_steps, "the number of nodes is doubled up to this", at_least(1)),
           option("tolerance", &Options::tolerance, "largest gap as a share of |score - score(baseline)|", at_least(0)),
-          option("baseline", &Options::baseline, "where the path starts: zero, black, mean or a pixel value"),
+          option("baseline", &Options::baseline,
+                 "where the path starts: zero, black, white, a pixel value, mean, blur, noise, uniform or dataset:DIR"),
       }),
       integrated_gradients, cost);
   return definition;

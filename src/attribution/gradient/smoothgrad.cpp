@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/isfinite.h>
 #include <ATen/ops/zeros.h>
 
 #include "attribution/explain_image.h"
@@ -56,12 +55,6 @@ struct RunningMoments {
   }
 };
 
-/// Largest minus smallest finite value.
-double range(const Tensor& input) {
-  const Tensor finite = input.masked_select(at::isfinite(input));
-  return finite.numel() == 0 ? 0 : (finite.max() - finite.min()).item<double>();
-}
-
 /// Standard normal numbers for samples first .. first + count - 1, [count,C,H,W].
 Tensor draw_noise(const Tensor& input, uint64_t seed, int64_t first, int64_t count) {
   const Tensor noise = at::empty({count, input.size(0), input.size(1), input.size(2)}, at::kFloat);
@@ -80,7 +73,7 @@ std::vector<Explanation> smoothgrad(const DifferentiableScorer& scorer, const Te
                                     const SmoothGradOptions& options, const Execution& execution) {
   return definition().run(scorer, inputs, options, execution, [&](MethodRun& run) {
     warn_of_flat_operators(run, scorer);
-    const double sigma = options.noise * range(run.input());
+    const double sigma = options.noise * range_of(run.input());
     const Tensor zero = at::zeros({run.height(), run.width()}, run.input().options().dtype(at::kDouble));
     std::vector<RunningMoments> moments(run.results().size(), {zero, zero});
     int64_t done = 0;

@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros.h>
 #include <vitrail/error.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <numeric>
@@ -38,6 +39,39 @@ void fill_latin_hypercube(Random random, double* column, int64_t points, int64_t
     column[n * stride] =
         (static_cast<double>(interval[static_cast<size_t>(n)]) + random.uniform()) / static_cast<double>(points);
   }
+}
+
+/// The k-th prime number, from 2.
+int64_t prime(int64_t k) {
+  std::vector<int64_t> primes = {2};
+  for (int64_t candidate = 3; static_cast<int64_t>(primes.size()) <= k; candidate += 2)
+    if (std::none_of(primes.begin(), primes.end(), [&](int64_t p) { return candidate % p == 0; }))
+      primes.push_back(candidate);
+  return primes.back();
+}
+
+/// 0 .. size - 1 in random order (Fisher and Yates).
+std::vector<int64_t> shuffled(Random& random, int64_t size) {
+  std::vector<int64_t> order(static_cast<size_t>(size));
+  std::iota(order.begin(), order.end(), 0);
+  for (int64_t n = 0; n < size; ++n) {
+    const int64_t other = n + static_cast<int64_t>(random.uniform() * static_cast<double>(size - n));
+    std::swap(order[static_cast<size_t>(n)], order[static_cast<size_t>(other)]);
+  }
+  return order;
+}
+
+/// Digits below those of the largest index are random: permuted zeros.
+void fill_halton(Random random, double* column, int64_t points, int64_t stride, int64_t base) {
+  double place = 1;
+  for (int64_t n = 0; n < points; ++n) column[n * stride] = 0;
+  for (int64_t power = 1; power < points; power *= base) {
+    const std::vector<int64_t> digit = shuffled(random, base);
+    place /= static_cast<double>(base);
+    for (int64_t n = 0; n < points; ++n)
+      column[n * stride] += place * static_cast<double>(digit[static_cast<size_t>(n / power % base)]);
+  }
+  for (int64_t n = 0; n < points; ++n) column[n * stride] += place * random.uniform();
 }
 
 /// Nested uniform scrambling. The digits of `value` lead from the root of a binary tree to a leaf; every
@@ -75,7 +109,10 @@ Tensor sobol_sequence(int64_t points, int64_t dimensions) {
   return sequence;
 }
 
-void check_design_size(Sampler sampler, int64_t points) {
+void check_design(Sampler sampler, int64_t points, int64_t replicates) {
+  if (sampler == Sampler::sobol && replicates > 1)
+    throw UsageError("sampler=sobol is one fixed sequence and has no second replicate; found replicates=" +
+                     std::to_string(replicates) + ". Use replicates=1, or sampler=owen.");
   if (sampler == Sampler::owen && !std::has_single_bit(static_cast<uint64_t>(points)))
     throw UsageError("sampler=owen needs a power of two of points, got " + std::to_string(points) + ". Use " +
                      std::to_string(std::bit_floor(static_cast<uint64_t>(points))) + " or " +
@@ -83,8 +120,9 @@ void check_design_size(Sampler sampler, int64_t points) {
 }
 
 Tensor draw_design(Sampler sampler, int64_t points, int64_t dimensions, uint64_t seed, uint64_t replicate) {
-  check_design_size(sampler, points);
-  const Tensor sequence = sampler == Sampler::owen ? sobol_sequence(points, dimensions) : Tensor();
+  check_design(sampler, points);
+  const bool is_sobol = sampler == Sampler::owen || sampler == Sampler::sobol;
+  const Tensor sequence = is_sobol ? sobol_sequence(points, dimensions) : Tensor();
   const Tensor design = at::empty({points, dimensions}, at::kDouble);
   for (int64_t coordinate = 0; coordinate < dimensions; ++coordinate) {
     const Random random = coordinate_random(seed, replicate, coordinate);
@@ -95,6 +133,14 @@ Tensor draw_design(Sampler sampler, int64_t points, int64_t dimensions, uint64_t
         break;
       case Sampler::lhs:
         fill_latin_hypercube(random, column, points, dimensions);
+        break;
+      case Sampler::halton:
+        fill_halton(random, column, points, dimensions, prime(coordinate));
+        break;
+      case Sampler::sobol:
+        for (int64_t n = 0; n < points; ++n)
+          column[n * dimensions] =
+              std::ldexp(static_cast<double>(sequence.data_ptr<int64_t>()[n * dimensions + coordinate]), -sobol_digits);
         break;
       case Sampler::owen:
         for (int64_t n = 0; n < points; ++n)

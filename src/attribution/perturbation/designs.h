@@ -14,18 +14,25 @@
 //                 bit that depends on the k-1 digits before it (Owen 1995). Keeps the net, removes the
 //                 bias; error of a mean of a smooth function ~ N^-3/2. N must be a power of two and the
 //                 first point belongs to the net: it is never skipped (Owen, arXiv 2008.08051).
+//   halton        radical inverses in the first d primes, every digit position under a random permutation of its
+//                 own. Worse than independent points in 20 and more dimensions at small N.
+//   sobol         the plain Sobol' sequence, as implementations draw it that do not scramble: the origin comes first,
+//   and
+//                 there is no second replicate.
 //
 // Points are a function of (seed, replicate) alone: two replicates are independent randomisations, and
 // batch size or thread count cannot reach them.
 
-#include <vitrail/sobol.h>
+#include <vitrail/perturbation.h>
+
+#include <vitrail/tensor.h>
 
 #include <cstdint>
 
 namespace vitrail {
 
-/// Throws UsageError for a number of points that the sampler has no design for.
-void check_design_size(Sampler sampler, int64_t points);
+/// Throws UsageError for numbers that the sampler has no designs for.
+void check_design(Sampler sampler, int64_t points, int64_t replicates = 1);
 
 /// float64 [points,dimensions]. Checks the size.
 Tensor draw_design(Sampler sampler, int64_t points, int64_t dimensions, uint64_t seed, uint64_t replicate);

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 #include <vitrail/error.h>
 
@@ -29,7 +30,8 @@ std::vector<int64_t> every_interval(int64_t count) {
 }
 
 class EverySampler : public testing::TestWithParam<Sampler> {};
-INSTANTIATE_TEST_SUITE_P(Designs, EverySampler, testing::Values(Sampler::lhs, Sampler::owen, Sampler::monte_carlo));
+INSTANTIATE_TEST_SUITE_P(Designs, EverySampler,
+                         testing::Values(Sampler::lhs, Sampler::owen, Sampler::halton, Sampler::monte_carlo));
 
 TEST_P(EverySampler, StaysInTheUnitCube) {
   const Tensor design = draw_design(GetParam(), 64, 130, 1, 0);
@@ -165,6 +167,22 @@ TEST(Owen, RefusesOtherNumbersThanPowersOfTwo) {
     EXPECT_NE(message.find("8 or 16"), std::string::npos) << message;
   }
   EXPECT_THROW(sobol_sequence(8, 30000), UsageError);
+}
+
+// The first b^k points of a Halton coordinate of base b visit each of the b^k intervals once, permuted or not.
+TEST(Halton, VisitsEveryInterval) {
+  const Tensor design = draw_design(Sampler::halton, 27, 3, 4, 0);
+  for (const auto& [coordinate, intervals] : std::vector<std::pair<int64_t, int64_t>>{{0, 16}, {1, 27}, {2, 25}}) {
+    const Tensor visited = (design.narrow(0, 0, intervals).select(1, coordinate) * intervals).floor();
+    const auto sorted = std::get<0>(visited.sort());
+    EXPECT_TRUE(at::equal(sorted, at::arange(intervals, at::kDouble))) << coordinate;
+  }
+}
+
+TEST(PlainSobol, IsTheSequenceFromTheOrigin) {
+  const Tensor design = draw_design(Sampler::sobol, 4, 2, 9, 0);
+  EXPECT_TRUE(at::equal(design, at::tensor({0., 0., .5, .5, .25, .75, .75, .25}, at::kDouble).view({4, 2})));
+  EXPECT_THROW(check_design(Sampler::sobol, 8, 2), UsageError);
 }
 
 }  // namespace

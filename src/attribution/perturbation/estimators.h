@@ -1,19 +1,22 @@
 #pragma once
 
-// Estimators of variance shares from a pick-freeze design.
+// Estimators of sensitivity from a pick-freeze design.
 //
-// Y = g(M) with M uniform in the unit cube. A and B are two independent points, C_i is A with
-// coordinate i taken from B. The total-order index of coordinate i,
+// Y = g(M) with M uniform in the unit cube. A and B are two independent points, C_i is A with coordinate i taken from
+// B. The total-order index of coordinate i, ST_i = E[ Var(Y | all but M_i) ] / Var(Y), is the share of the variance
+// that disappears when everything but M_i is fixed: its own effect and every interaction it takes part in. The
+// first-order index, S_i = Var(E[Y | M_i]) / Var(Y), is its own effect alone. With f0 the mean and V the variance of
+// y_A:
 //
-//   ST_i = E[ Var(Y | all but M_i) ] / Var(Y),
+//   jansen        ST_i = mean (y_A - y_Ci)^2 / (2 V)
+//   janon         ST_i = 1 - (mean y_A y_Ci - f0_i^2) / V_i, mean and variance over y_A and y_Ci together
+//   glen_isaacs   ST_i = 1 - correlation of y_A and y_Ci
+//   homma         ST_i = 1 - (mean y_A y_Ci - f0^2) / V; the same expression as Saltelli's; needs many points
+//   first_order   S_i  = mean y_B (y_Ci - y_A) / V, the one that needs y_B (Saltelli et al. 2010)
 //
-// is the share of the variance that disappears when everything but M_i is fixed: its own effect and
-// every interaction it takes part in. Jansen's estimator (1999) reads it off the squared differences:
-//
-//   ST_i ~ mean J / mean V,   J_n = (y_A - y_Ci)^2 / 2,   V_n = (y_A - mean y_A)^2 N / (N - 1).
-//
-// The numerator is unbiased, never negative, and needs no mean to be subtracted; y_B is not used.
+// jansen's numerator is unbiased, never negative, and needs no mean to be subtracted.
 
+#include <vitrail/sobol.h>
 #include <vitrail/tensor.h>
 
 #include <vector>
@@ -22,28 +25,35 @@ namespace vitrail {
 
 /// Scores of one pick-freeze design of N points in d dimensions, for T outputs, float64.
 struct PickFreezeScores {
-  Tensor y_a;  ///< [N,T]
-  Tensor y_c;  ///< [N,d,T]
+  Tensor y_a;       ///< [N,T]
+  Tensor y_c;       ///< [N,d,T]
+  Tensor y_b = {};  ///< [N,T]; undefined where nobody asked
 };
 
-/// Indices and their standard errors, float64 [d,T].
-struct TotalOrder {
-  Tensor index;
+/// A value a cell and target with its standard error, float64 [d,T].
+struct Estimate {
+  Tensor value;
   Tensor standard_error;
-  Tensor is_constant;  ///< bool [T]: the output does not vary; its indices are zero
+  Tensor is_constant = {};  ///< bool [T]: the output does not vary; its values are zero
 };
 
-/// Jansen's estimator from R independent replicates of a design, all of one size, at least two points together.
+/// Indices from R independent replicates of a design, all of one size, at least two points together.
 ///
 /// Means are taken over all points of all replicates before they are divided: a mean of R ratios would keep
 /// the bias of one small design (E[1/V] > 1/E[V], four fifths too much on a real network with N = 8).
-/// The standard error is that of a ratio of means over independent units (delta method): with J_r and
-/// V_r the means within unit r, the standard deviation of J_r - ST V_r over sqrt(R), divided by V. Units are the
-/// replicates, which holds for any sampler (Student t with R - 1 degrees of freedom); of a single
-/// replicate they are its points.
+/// jansen's standard error is that of a ratio of means over independent units (delta method): with J_r and
+/// V_r the means within unit r, the standard deviation of J_r - ST V_r over sqrt(R), divided by V. That of the others
+/// is the jackknife's, leaving out a unit at a time. Units are the replicates, which holds for any sampler (Student t
+/// with R - 1 degrees of freedom); of a single replicate they are its points.
 ///
 /// An output whose standard deviation is below 1e-6 of its largest magnitude is rounding noise and
 /// counts as constant.
-TotalOrder jansen_total_order(const std::vector<PickFreezeScores>& replicates);
+Estimate estimate_indices(IndexEstimator estimator, const std::vector<PickFreezeScores>& replicates);
+
+/// sqrt(mean (y_A - y_Ci)^2) over all points; the error by the delta method over the same units.
+Estimate root_mean_square_change(const std::vector<PickFreezeScores>& replicates);
+
+/// Mean and standard error of independent units [R,d,T]; the error of one unit is zero.
+Estimate mean_of_units(const Tensor& units);
 
 }  // namespace vitrail

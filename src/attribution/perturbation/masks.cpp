@@ -21,11 +21,6 @@ Tensor cell_of_pixel(int64_t side, int64_t grid) {
   return at::arange(side, at::kLong).mul(2).add(1).mul(grid).div(2 * side, "floor");
 }
 
-Tensor upsample_cells(const Tensor& cells, int64_t height, int64_t width) {
-  const int64_t grid = cells.size(-1);
-  return cells.index_select(1, cell_of_pixel(height, grid)).index_select(2, cell_of_pixel(width, grid)).unsqueeze(1);
-}
-
 namespace {
 
 /// A mask before it is enlarged, and where it is cut out of the enlarged one.
@@ -60,7 +55,7 @@ Tensor rise_masks(int64_t first, int64_t count, int64_t grid, double keep, uint6
 }
 
 Tensor apply_masks(const Tensor& input, const Tensor& baseline, const Tensor& masks) {
-  const Tensor hidden = baseline.unsqueeze(0);
+  const Tensor hidden = baseline.dim() == 4 ? baseline : baseline.unsqueeze(0);
   const Tensor m = masks.to(input.options());
   return at::where(m == 0, hidden, m * input.unsqueeze(0) + (1 - m) * hidden);
 }

@@ -33,16 +33,6 @@ TEST(Cells, DivideEverySideEvenlyAndSymmetrically) {
 
 TEST(Cells, MoreThanPixelsAreRefused) { EXPECT_THROW(cell_of_pixel(7, 8), UsageError); }
 
-TEST(Cells, PixelsTakeTheirCellsValue) {
-  const Tensor cells = at::arange(4, at::kFloat).view({1, 2, 2});
-  const Tensor mask = upsample_cells(cells, 4, 6);
-  EXPECT_EQ(mask.sizes(), (std::vector<int64_t>{1, 1, 4, 6}));
-  EXPECT_EQ(mask[0][0][1][2].item<float>(), 0);
-  EXPECT_EQ(mask[0][0][1][3].item<float>(), 1);
-  EXPECT_EQ(mask[0][0][2][0].item<float>(), 2);
-  EXPECT_EQ(mask[0][0][3][5].item<float>(), 3);
-}
-
 TEST(RiseMasks, DependOnTheirNumberOnly) {
   const Tensor all = rise_masks(0, 10, 7, 0.5, 1, 33, 40);
   EXPECT_EQ(all.sizes(), (std::vector<int64_t>{10, 1, 33, 40}));

@@ -1,4 +1,5 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <vitrail/occlusion.h>
 
@@ -8,6 +9,9 @@
 
 #include "attribution/explain_image.h"
 #include "attribution/method_impl.h"
+#include "attribution/perturbation/fill.h"
+#include "attribution/perturbation/masks.h"
+#include "attribution/perturbation/shared_options.h"
 
 namespace vitrail {
 
@@ -55,24 +59,24 @@ Tensor sum_over_windows(const Tensor& values, const Windows& windows, int64_t he
 }
 
 /// The drops d_a, float64 [T,windows], by sending the image itself and then the image with one window hidden.
-Tensor score_drops(MethodRun& run, const Windows& windows, const Tensor& baseline) {
-  const Tensor hidden = baseline.expand_as(run.input());
+Tensor score_drops(MethodRun& run, const Windows& windows, const Fill& fill) {
   const std::vector<int64_t> order = spread_order(windows.count());
   const Tensor drops = at::zeros({run.targets(), windows.count()}, at::kDouble);
   Tensor score_before;
   int64_t done = 0;  // samples: the image, then windows in `order`
   while (const int64_t n = run.next_chunk(1 + windows.count() - done)) {
-    const Tensor samples = run.input().unsqueeze(0).repeat({n, 1, 1, 1});
-    const auto window = [&](int64_t i) { return done + i == 0 ? -1 : order[static_cast<size_t>(done + i - 1)]; };
-    const auto cut = [&](const Tensor& image, int64_t w) {
-      return image.narrow(1, windows.top(w), windows.patch).narrow(2, windows.left(w), windows.patch);
-    };
+    std::vector<int64_t> hidden;  // of each sample the window; -1: the image itself
+    for (int64_t i = 0; i < n; ++i) hidden.push_back(done + i == 0 ? -1 : order[static_cast<size_t>(done + i - 1)]);
+    const Tensor masks = at::ones({n, 1, run.height(), run.width()}, run.input().options());
     for (int64_t i = 0; i < n; ++i)
-      if (window(i) >= 0) cut(samples[i], window(i)).copy_(cut(hidden, window(i)));
-    const Tensor scores = run.score(samples);
+      if (const int64_t w = hidden[static_cast<size_t>(i)]; w >= 0)
+        masks[i].narrow(1, windows.top(w), windows.patch).narrow(2, windows.left(w), windows.patch).zero_();
+    std::vector<int64_t> numbers = hidden;
+    std::replace(numbers.begin(), numbers.end(), int64_t{-1}, int64_t{0});
+    const Tensor scores = run.score(apply_masks(run.input(), fill.values(masks, numbers), masks));
     if (done == 0) run.set_scores(score_before = scores[0]);
     for (int64_t i = 0; i < n; ++i)
-      if (window(i) >= 0) drops.select(1, window(i)).copy_(score_before - scores[i]);
+      if (const int64_t w = hidden[static_cast<size_t>(i)]; w >= 0) drops.select(1, w).copy_(score_before - scores[i]);
     done += n;
   }
   if (run.stopped())
@@ -83,7 +87,7 @@ Tensor score_drops(MethodRun& run, const Windows& windows, const Tensor& baselin
 
 void explain_input(MethodRun& run, const Scorer& scorer, const OcclusionOptions& options) {
   const Windows windows = windows_of(options, run.height(), run.width());
-  const Tensor drops = score_drops(run, windows, options.baseline.resolve(run.input(), scorer));
+  const Tensor drops = score_drops(run, windows, Fill(options.baseline, run.input(), scorer));
   const Tensor coverage = sum_over_windows(drops[0].new_ones({windows.count()}), windows, run.height(), run.width());
   for (int64_t t = 0; t < run.targets(); ++t) {
     Explanation& result = run.results()[static_cast<size_t>(t)];
@@ -116,7 +120,7 @@ const MethodDefinition<OcclusionOptions, Scorer>& definition() {
           option("patch", &Options::patch, "side of the window in pixels; 0: a seventh of the shorter side",
                  at_least(0)),
           option("stride", &Options::stride, "step of the window in pixels; 0: half of the patch", at_least(0)),
-          option("baseline", &Options::baseline, "what hidden pixels become: zero, black, mean or a pixel value"),
+          option("baseline", &Options::baseline, baseline_words),
           option("normalise_coverage", &Options::normalise_coverage,
                  "divide by the number of windows that cover a pixel"),
       }),

@@ -1,9 +1,13 @@
 #include <vitrail/rise.h>
 
+#include <numeric>
+
 #include "attribution/explain_image.h"
 #include "attribution/method_impl.h"
+#include "attribution/perturbation/fill.h"
 #include "attribution/perturbation/masks.h"
 #include "attribution/perturbation/rise_sums.h"
+#include "attribution/perturbation/shared_options.h"
 
 namespace vitrail {
 
@@ -11,12 +15,14 @@ namespace {
 
 constexpr double rounding_noise = 1e-6;  // of float32 scores, relative to their magnitude
 
-RiseSums sum_masks(MethodRun& run, const Tensor& baseline, const RiseOptions& options) {
+RiseSums sum_masks(MethodRun& run, const Fill& fill, const RiseOptions& options) {
   RiseSums sums(run.targets(), run.height(), run.width());
   int64_t done = 0;
   while (const int64_t n = run.next_chunk(options.masks - done)) {
     const Tensor masks = rise_masks(done, n, options.grid, options.keep, options.seed, run.height(), run.width());
-    sums.add(masks, run.score(apply_masks(run.input(), baseline, masks)));
+    std::vector<int64_t> numbers(static_cast<size_t>(n));
+    std::iota(numbers.begin(), numbers.end(), done);
+    sums.add(masks, run.score(apply_masks(run.input(), fill.values(masks, numbers), masks)));
     done += n;
   }
   if (run.stopped())
@@ -28,7 +34,7 @@ RiseSums sum_masks(MethodRun& run, const Tensor& baseline, const RiseOptions& op
 }
 
 void explain_input(MethodRun& run, const Scorer& scorer, const RiseOptions& options) {
-  const RiseSums sums = sum_masks(run, options.baseline.resolve(run.input(), scorer), options);
+  const RiseSums sums = sum_masks(run, Fill(options.baseline, run.input(), scorer), options);
   const Tensor values = sums.value(), errors = sums.standard_error();
   for (int64_t t = 0; t < run.targets(); ++t) {
     Explanation& result = run.results()[static_cast<size_t>(t)];
@@ -61,7 +67,7 @@ const MethodDefinition<RiseOptions, Scorer>& definition() {
           option("grid", &Options::grid, "cells along a side of a mask", at_least(1)),
           option("keep", &Options::keep, "probability that a cell is shown", between(0.01, 0.99)),
           option("seed", &Options::seed, "of the masks"),
-          option("baseline", &Options::baseline, "what hidden pixels become: zero, black, mean or a pixel value"),
+          option("baseline", &Options::baseline, baseline_words),
       }),
       rise, cost);
   return definition;

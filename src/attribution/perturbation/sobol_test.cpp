@@ -152,7 +152,8 @@ TEST(Sobol, RefusesWhatItsSamplerCannotDo) {
   EXPECT_THROW(explain({.designs = 6, .sampler = Sampler::owen}), UsageError);
   EXPECT_THROW(explain({.grid = 13}), UsageError);  // the photo is 12 pixels high
   EXPECT_THROW(parse_method("sobol:designs=1"), UsageError);
-  EXPECT_THROW(parse_method("sobol:sampler=sobol"), UsageError);
+  EXPECT_THROW(explain({.designs = 8, .sampler = Sampler::sobol}), UsageError);  // replicates=4 of one sequence
+  EXPECT_NO_THROW(explain({.designs = 8, .replicates = 1, .sampler = Sampler::sobol}));
 }
 
 }  // namespace

@@ -1,0 +1,44 @@
+#include "attribution/perturbation/cell_results.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
+#include <vitrail/error.h>
+
+namespace vitrail {
+
+void fill_results(MethodRun& run, const Perturber& perturber, const Estimate& estimate,
+                  const CellResultOptions& options) {
+  for (int64_t t = 0; t < run.targets(); ++t) {
+    Explanation& result = run.results()[static_cast<size_t>(t)];
+    const Tensor values = estimate.value.select(1, t), errors = estimate.standard_error.select(1, t);
+    result.cells = perturber.native(values);
+    result.map = perturber.map(values);
+    result.standard_error = perturber.map(errors).clamp_min(0);
+    if (options.not_negative) result.map.clamp_min_(0);
+    result.plan["cells"] = std::to_string(perturber.cells());
+    if (!options.verdict.empty()) result.plan["settled"] = options.verdict;
+  }
+}
+
+Tensor smooth_cells(const Tensor& values, const Perturber& perturber, double share) {
+  if (share == 0) return values;
+  if (!perturber.regions().is_grid)
+    throw UsageError("smoothing needs a grid, whose cells have neighbours; found other regions. Use smoothing=0.");
+  const Tensor grid = perturber.native(values.select(1, 0)), ones = at::ones(grid.sizes(), values.options());
+  const int64_t side = grid.size(0);
+  const auto sum_of_neighbours = [&](const Tensor& cells) {
+    const Tensor sum = at::zeros(cells.sizes(), cells.options());
+    for (const int64_t axis : {0, 1}) {
+      if (side < 2) break;
+      sum.narrow(axis, 1, side - 1) += cells.narrow(axis, 0, side - 1);
+      sum.narrow(axis, 0, side - 1) += cells.narrow(axis, 1, side - 1);
+    }
+    return sum;
+  };
+  const Tensor cells = values.view({side, side, values.size(1)});
+  const Tensor mean = sum_of_neighbours(cells) / sum_of_neighbours(ones).clamp_min(1).unsqueeze(2);
+  return (cells * (1 - share) + mean * share).view_as(values);
+}
+
+}  // namespace vitrail

@@ -1,0 +1,26 @@
+#pragma once
+
+// From values a cell to results: maps, native cells, errors.
+
+#include <string>
+
+#include "attribution/perturbation/estimators.h"
+#include "attribution/perturbation/perturber.h"
+#include "attribution/run.h"
+
+namespace vitrail {
+
+struct CellResultOptions {
+  bool not_negative = false;  ///< values have the bound 0, enlarged maps are cut off there
+  std::string verdict = {};   ///< of a SettleRule, for the plan
+};
+
+/// `estimate` [d,T] to the results of the run: cells, map, standard error.
+void fill_results(MethodRun& run, const Perturber& perturber, const Estimate& estimate,
+                  const CellResultOptions& options = {});
+
+/// .8 of each value of a grid and .2 of the mean of its neighbours above, below, left and right, [d,T]; `share` instead
+/// of .2. Other regions than a grid have no such neighbours: UsageError.
+Tensor smooth_cells(const Tensor& values, const Perturber& perturber, double share);
+
+}  // namespace vitrail

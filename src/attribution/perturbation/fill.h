@@ -1,0 +1,29 @@
+#pragma once
+
+// What hidden pixels become, mask by mask: a Baseline resolved for one input.
+
+#include <vitrail/baseline.h>
+#include <vitrail/scorer.h>
+#include <vitrail/tensor.h>
+
+#include <cstdint>
+#include <span>
+
+namespace vitrail {
+
+class Fill {
+ public:
+  Fill(const Baseline& baseline, const Tensor& input, const Scorer& scorer);
+
+  /// Values for masks [n,1,H,W], broadcastable to [n,C,H,W]. `points` [n] numbers the masks: the photo of `samples`
+  /// and the noise of `linear` are functions of the number, so masks that are compared should share it.
+  Tensor values(const Tensor& masks, std::span<const int64_t> points) const;
+
+ private:
+  Baseline baseline_;
+  Tensor input_;   ///< [C,H,W], where a mask decides
+  Tensor fixed_;   ///< broadcastable to [C,H,W], where it does not
+  Tensor photos_;  ///< [K,C,H,W] of `samples`
+};
+
+}  // namespace vitrail

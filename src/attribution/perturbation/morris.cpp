@@ -1,0 +1,81 @@
+#include <ATen/ops/zeros.h>
+#include <vitrail/morris.h>
+
+#include "attribution/explain_image.h"
+#include "attribution/method_impl.h"
+#include "attribution/perturbation/cell_results.h"
+#include "attribution/perturbation/designs.h"
+#include "attribution/perturbation/pick_freeze.h"
+#include "attribution/perturbation/settle.h"
+#include "attribution/perturbation/shared_options.h"
+
+namespace vitrail {
+
+namespace {
+
+PickFreezeOptions sampling(const MorrisOptions& options) {
+  return {.sampler = options.sampler,
+          .designs = options.designs,
+          .replicates = options.replicates,
+          .seed = options.seed,
+          .change = PickFreezeOptions::Change::half_shift};
+}
+
+void explain_input(MethodRun& run, const Scorer& scorer, const MorrisOptions& options) {
+  const Perturber perturber(run.input(), scorer, options.regions, options.grid, options.baseline, options.operation);
+  SettleRule rule(options.tolerance, options.top);
+  const auto replicates = run_pick_freeze(run, perturber, sampling(options), [&](const auto& finished) {
+    return rule.settled(root_mean_square_change(finished), static_cast<int64_t>(finished.size()));
+  });
+  const Tensor nothing = at::zeros({perturber.cells(), run.targets()}, at::kDouble);
+  Estimate estimate = replicates.empty() ? Estimate{nothing, nothing} : root_mean_square_change(replicates);
+  estimate.value = smooth_cells(estimate.value, perturber, options.smoothing);
+  fill_results(run, perturber, estimate, {.not_negative = true, .verdict = rule.verdict()});
+}
+
+Method::Cost cost(const MorrisOptions& options, int64_t, int64_t, int64_t) {
+  check_design(options.sampler, options.designs, options.replicates);
+  return {.forwards = sampling(options).forwards(options.grid * options.grid)};
+}
+
+const MethodDefinition<MorrisOptions, Scorer>& definition() {
+  using Options = MorrisOptions;
+  static const MethodDefinition<Options, Scorer> definition(
+      {.name = "morris",
+       .family = "perturbation",
+       .summary = "Fades the cells of a grid at random and measures what a step of one half in each changes.",
+       .cost = "designs x replicates x (grid^2 + 1)",
+       .guarantees = "Sampled, with a standard error. Ranks cells like sobol with half its forwards; no Sobol index.",
+       .source = "Morris: Factorial Sampling Plans for Preliminary Computational Experiments, Technometrics 1991",
+       .access = Access::scorer,
+       .is_signed = false,
+       .unit = "logit"},
+      OptionTable<Options>(
+          OptionRows<Options>{
+              option("designs", &Options::designs, "points of one replicate; a power of two for owen", at_least(2)),
+              option("replicates", &Options::replicates, "independent designs at most, for the standard error",
+                     at_least(1)),
+              option("seed", &Options::seed, "of the designs"), sampler_row<Options>(), operation_row<Options>(),
+              smoothing_row<Options>()} +
+          region_rows<Options>() + settle_rows<Options>()),
+      morris, cost);
+  return definition;
+}
+
+}  // namespace
+
+const MethodEntry& morris_method() { return definition(); }
+
+std::vector<Explanation> morris(const Scorer& scorer, const Tensor& inputs, const MorrisOptions& options,
+                                const Execution& execution) {
+  return definition().run(scorer, inputs, options, execution,
+                          [&](MethodRun& run) { explain_input(run, scorer, options); });
+}
+
+std::vector<Explanation> morris(const Model& model, const Image& image, const std::string& target,
+                                const MorrisOptions& options) {
+  return explain_image(model, image, target,
+                       [&](const Probe& probe, const Tensor& input) { return morris(probe, input, options); });
+}
+
+}  // namespace vitrail
