@@ -24,6 +24,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -72,6 +73,7 @@ Estimate estimate_explanations(const Model& model, const Image& image, const Met
 /// The names of an explanation's files, in the folder of its photo; empty where there is none.
 struct ExplanationFiles {
   std::string map{}, cells{}, standard_error{}, overlay{};
+  std::map<std::string, std::string> extras{};
 };
 
 /// The text of result.json.

@@ -63,11 +63,12 @@ class Conv : public Operator {
     // The kernel takes one padding an axis; what one side has more of is padded beforehand.
     Ints common(rank), begin(rank), end(rank);
     for (size_t i = 0; i < rank; ++i) {
-      common[i] = std::min(placement.begin[i], placement.end[i]);
+      common[i] = placement.is_long(i, sizes[i]) ? 0 : std::min(placement.begin[i], placement.end[i]);
       begin[i] = placement.begin[i] - common[i];
       end[i] = placement.end[i] - common[i];
     }
-    const Tensor padded = placement.symmetric() ? x : at::constant_pad_nd(x, aten_padding(begin, end));
+    const bool done = common == placement.begin && common == placement.end;
+    const Tensor padded = done ? x : at::constant_pad_nd(x, aten_padding(begin, end));
     return {at::convolution(padded, weight, bias_of(in), window_.strides(rank), common, window_.dilations(rank),
                             /*transposed=*/false, Ints(rank, 0), group_)};
   }

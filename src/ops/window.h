@@ -12,6 +12,7 @@
 // auto_pad replaces the explicit pads: SAME_* gives out = ceil(in / stride) with the odd cell of the
 // padding at the end (UPPER) or the beginning (LOWER); VALID has none, and ceil_mode does not apply.
 
+#include <algorithm>
 #include <string>
 
 #include "ops/attributes.h"
@@ -28,6 +29,13 @@ struct WindowPlacement {
 
   /// The paddings agree on both sides, so that a kernel which knows one number an axis can be used.
   bool symmetric() const { return begin == end; }
+
+  /// The padding of this axis is as long as the input but for one position. oneDNN (of torch 2.13) may write behind
+  /// the gradient of the weight then; such an input is padded beforehand.
+  bool is_long(size_t axis, int64_t input) const {
+    const int64_t longest = std::max(begin[axis], end[axis]);
+    return longest > 0 && longest >= input - 1;
+  }
 };
 
 class Window {

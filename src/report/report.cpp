@@ -32,6 +32,19 @@ std::string folder_name(const fs::path& image) {
   return stem.empty() || stem == "." || stem == ".." ? "image" : stem;
 }
 
+/// Removes the files that an explanation of result.json names.
+void remove_files_of(const nlohmann::json& explanation, const fs::path& folder) {
+  if (!explanation.is_object()) return;
+  std::error_code error;
+  const auto remove = [&](const nlohmann::json& name) {
+    if (name.is_string()) fs::remove(folder / fs::path(name.get<std::string>()).filename(), error);
+  };
+  for (const char* key : {"map", "cells", "standard_error", "overlay"})
+    if (const auto name = explanation.find(key); name != explanation.end()) remove(*name);
+  if (const auto extras = explanation.find("extras"); extras != explanation.end() && extras->is_object())
+    for (const auto& [key, name] : extras->items()) remove(name);
+}
+
 /// Takes back the result that an earlier run left: result.json first, so that what is
 /// there is never called complete, then the files it names.
 void withdraw_result(const fs::path& folder) {
@@ -45,11 +58,7 @@ void withdraw_result(const fs::path& folder) {
   if (error) throw MachineError("cannot replace " + path.string() + ": " + error.message() + ".");
   if (!former.is_object() || former.value("format", nlohmann::json()) != "vitrail-result") return;
   for (const auto& explanation : former.value("explanations", nlohmann::json::array()))
-    for (const char* key : {"map", "cells", "standard_error", "overlay"}) {
-      const auto name = explanation.is_object() ? explanation.find(key) : explanation.end();
-      if (name == explanation.end() || !name->is_string()) continue;
-      fs::remove(folder / fs::path(name->get<std::string>()).filename(), error);
-    }
+    remove_files_of(explanation, folder);
 }
 
 std::string two_digits(size_t number) { return (number < 10 ? "0" : "") + std::to_string(number); }
@@ -106,6 +115,7 @@ Report::Written Report::add(const ImageResult& result) {
     files.map = write_array(e.map, ".npy");
     files.cells = write_array(e.cells, ".cells.npy");
     files.standard_error = write_array(e.standard_error, ".se.npy");
+    for (const auto& [key, values] : e.extras) files.extras[key] = write_array(values, "." + key + ".npy");
     files.overlay = name + ".png";
     overlays.push_back(render_overlay(result.image, result.placed, e.map, e.is_signed, e.name + ": " + e.target.title(),
                                       caption_of(e), e.unit));

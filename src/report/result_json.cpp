@@ -61,6 +61,7 @@ Json explanation_json(const Explanation& e, const ExplanationFiles& files) {
           {"map", files.map},
           {"cells", text_or_null(files.cells)},
           {"standard_error", text_or_null(files.standard_error)},
+          {"extras", files.extras},
           {"overlay", files.overlay},
           {"signed", e.is_signed},
           {"unit", e.unit},

@@ -5,6 +5,7 @@
 
 #include "fuzz/hostile.h"
 #include "fuzz/model_mutator.h"
+#include "guarded_tensors.h"
 #include "vitrail/graph.h"
 
 namespace {
@@ -31,6 +32,8 @@ void run(const Graph& graph, int64_t batch) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const std::filesystem::path path = testing::own_folder() / "model.onnx";
+  static const bool guarded = (testing::GuardedTensors::use(), true);
+  (void)guarded;
   testing::write_file(path, {reinterpret_cast<const char*>(data), size});
   testing::taken_or_refused([] {
     const Graph graph = Graph::load(path, {.default_input_size = {8, 8}});

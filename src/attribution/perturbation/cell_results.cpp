@@ -7,7 +7,7 @@
 
 namespace vitrail {
 
-void fill_results(MethodRun& run, const Perturber& perturber, const Estimate& estimate,
+void fill_results(MethodRun& run, const Perturber& perturber, const CellEstimate& estimate,
                   const CellResultOptions& options) {
   for (int64_t t = 0; t < run.targets(); ++t) {
     Explanation& result = run.results()[static_cast<size_t>(t)];

@@ -16,7 +16,7 @@ struct CellResultOptions {
 };
 
 /// `estimate` [d,T] to the results of the run: cells, map, standard error.
-void fill_results(MethodRun& run, const Perturber& perturber, const Estimate& estimate,
+void fill_results(MethodRun& run, const Perturber& perturber, const CellEstimate& estimate,
                   const CellResultOptions& options = {});
 
 /// .8 of each value of a grid and .2 of the mean of its neighbours above, below, left and right, [d,T]; `share` instead

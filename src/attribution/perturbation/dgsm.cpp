@@ -19,7 +19,7 @@ DerivativeOptions sampling(const DgsmOptions& options) {
   return {options.sampler, options.samples, options.replicates, options.seed};
 }
 
-Estimate estimate(const CellDerivatives& derivatives, bool signed_mean) {
+CellEstimate estimate(const CellDerivatives& derivatives, bool signed_mean) {
   const Tensor& units = signed_mean ? derivatives.signed_mean : derivatives.absolute;
   if (units.size(0) > 0) return mean_of_units(units);
   const Tensor nothing = at::zeros({units.size(1), units.size(2)}, at::kDouble);
@@ -34,7 +34,7 @@ void explain_input(MethodRun& run, const DifferentiableScorer& scorer, const Dgs
       sample_derivatives(run, scorer, perturber, sampling(options), [&](const CellDerivatives& so_far) {
         return rule.settled(estimate(so_far, options.signed_mean), so_far.units());
       });
-  Estimate result = estimate(derivatives, options.signed_mean);
+  CellEstimate result = estimate(derivatives, options.signed_mean);
   result.value = smooth_cells(result.value, perturber, options.smoothing);
   fill_results(run, perturber, result, {.not_negative = !options.signed_mean, .verdict = rule.verdict()});
   const Tensor beside = estimate(derivatives, !options.signed_mean).value;

@@ -27,13 +27,13 @@ PickFreezeOptions steps(const Options& options) {
 }
 
 /// Values and errors in units of the mean value of all cells.
-Estimate relative(const Estimate& estimate) {
+CellEstimate relative(const CellEstimate& estimate) {
   const Tensor mean = estimate.value.mean(0), scale = at::where(mean == 0, mean.new_ones({}), mean);
   return {estimate.value / scale, estimate.standard_error / scale};
 }
 
 /// Half and half; the errors are of independent samples.
-Estimate blend(const Estimate& a, const Estimate& b) {
+CellEstimate blend(const CellEstimate& a, const CellEstimate& b) {
   return {(a.value + b.value) / 2, (a.standard_error.square() + b.standard_error.square()).sqrt() / 2};
 }
 
@@ -48,7 +48,7 @@ void explain_input(MethodRun& run, const DifferentiableScorer& scorer, const Opt
                               ? std::vector<PickFreezeScores>{}
                               : run_pick_freeze(run, perturber, steps(options), [](const auto&) { return false; });
   const Tensor nothing = at::zeros({perturber.cells(), run.targets()}, at::kDouble);
-  Estimate estimate{nothing, nothing};
+  CellEstimate estimate{nothing, nothing};
   if (derivatives.units() > 0) estimate = relative(mean_of_units(derivatives.absolute));
   if (!replicates.empty()) estimate = blend(estimate, relative(root_mean_square_change(replicates)));
   estimate.value = smooth_cells(estimate.value, perturber, options.smoothing);

@@ -54,7 +54,7 @@ Tensor constant_outputs(const Tensor& a, const Tensor& variance) {
 Tensor or_one(const Tensor& divisor) { return at::where(divisor == 0, divisor.new_ones({}), divisor); }
 
 /// mean J / mean V over units, and the delta method. `j` [R,d,T], `v` [R,T], R >= 2.
-Estimate ratio_of_means(const Tensor& j, const Tensor& v, const Tensor& is_constant) {
+CellEstimate ratio_of_means(const Tensor& j, const Tensor& v, const Tensor& is_constant) {
   const double units = static_cast<double>(j.size(0));
   const Tensor variance = v.mean(0);  // [T]
   const Tensor divisor = at::where(is_constant, variance.new_ones({}), variance);
@@ -65,7 +65,7 @@ Estimate ratio_of_means(const Tensor& j, const Tensor& v, const Tensor& is_const
   return {at::where(is_constant, zero, index), at::where(is_constant, zero, error), is_constant};
 }
 
-Estimate jansen(const Units& units) {
+CellEstimate jansen(const Units& units) {
   const double n = points(units);
   const Tensor j = (units.a.unsqueeze(2) - units.c).square().mean(1) / 2;
   const Tensor v = (units.a - units.a.mean({0, 1})).square().mean(1) * (n / (n - 1));
@@ -110,7 +110,7 @@ Tensor jackknife_error(IndexEstimator estimator, const Units& units) {
 
 }  // namespace
 
-Estimate estimate_indices(IndexEstimator estimator, const std::vector<PickFreezeScores>& replicates) {
+CellEstimate estimate_indices(IndexEstimator estimator, const std::vector<PickFreezeScores>& replicates) {
   const Units units(replicates);
   if (estimator == IndexEstimator::jansen) return jansen(units);
   const double n = points(units);
@@ -121,15 +121,15 @@ Estimate estimate_indices(IndexEstimator estimator, const std::vector<PickFreeze
   return {at::where(is_constant, zero, index), at::where(is_constant, zero, error), is_constant};
 }
 
-Estimate root_mean_square_change(const std::vector<PickFreezeScores>& replicates) {
+CellEstimate root_mean_square_change(const std::vector<PickFreezeScores>& replicates) {
   const Units units(replicates);
-  const Estimate square = mean_of_units((units.a.unsqueeze(2) - units.c).square().mean(1));
+  const CellEstimate square = mean_of_units((units.a.unsqueeze(2) - units.c).square().mean(1));
   const Tensor root = square.value.sqrt();
   const Tensor variance = (units.a - units.a.mean({0, 1})).square().mean({0, 1});
   return {root, square.standard_error / or_one(2 * root), constant_outputs(units.a, variance)};
 }
 
-Estimate mean_of_units(const Tensor& units) {
+CellEstimate mean_of_units(const Tensor& units) {
   const double n = static_cast<double>(units.size(0));
   const Tensor mean = units.mean(0);
   if (units.size(0) < 2) return {mean, at::zeros_like(mean)};

@@ -31,7 +31,7 @@ struct PickFreezeScores {
 };
 
 /// A value a cell and target with its standard error, float64 [d,T].
-struct Estimate {
+struct CellEstimate {
   Tensor value;
   Tensor standard_error;
   Tensor is_constant = {};  ///< bool [T]: the output does not vary; its values are zero
@@ -48,12 +48,12 @@ struct Estimate {
 ///
 /// An output whose standard deviation is below 1e-6 of its largest magnitude is rounding noise and
 /// counts as constant.
-Estimate estimate_indices(IndexEstimator estimator, const std::vector<PickFreezeScores>& replicates);
+CellEstimate estimate_indices(IndexEstimator estimator, const std::vector<PickFreezeScores>& replicates);
 
 /// sqrt(mean (y_A - y_Ci)^2) over all points; the error by the delta method over the same units.
-Estimate root_mean_square_change(const std::vector<PickFreezeScores>& replicates);
+CellEstimate root_mean_square_change(const std::vector<PickFreezeScores>& replicates);
 
 /// Mean and standard error of independent units [R,d,T]; the error of one unit is zero.
-Estimate mean_of_units(const Tensor& units);
+CellEstimate mean_of_units(const Tensor& units);
 
 }  // namespace vitrail

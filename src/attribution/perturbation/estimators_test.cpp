@@ -33,8 +33,8 @@ PickFreezeScores replicate_of(const Function& function, int64_t dimensions, int6
   return {function(a).unsqueeze(1), at::stack(y_c, 1).unsqueeze(2)};
 }
 
-Estimate estimate(const Function& function, int64_t dimensions, int64_t points, Sampler sampler, uint64_t seed,
-                  uint64_t replicates = 1) {
+CellEstimate estimate(const Function& function, int64_t dimensions, int64_t points, Sampler sampler, uint64_t seed,
+                      uint64_t replicates = 1) {
   std::vector<PickFreezeScores> scores;
   for (uint64_t r = 0; r < replicates; ++r)
     scores.push_back(replicate_of(function, dimensions, points, sampler, seed, r));
@@ -73,13 +73,13 @@ Tensor g_function_total_order() {
 TEST(Jansen, ClosedFormOfIshigami) {
   EXPECT_NEAR(ishigami_total_order()[0].item<double>(), 0.5576, 1e-4);
   for (const Sampler sampler : {Sampler::lhs, Sampler::owen, Sampler::monte_carlo}) {
-    const Estimate total = estimate(ishigami, 3, 1 << 14, sampler, 1);
+    const CellEstimate total = estimate(ishigami, 3, 1 << 14, sampler, 1);
     EXPECT_LT((total.value.squeeze(1) - ishigami_total_order()).abs().max().item<double>(), 0.02);
   }
 }
 
 TEST(Jansen, ClosedFormOfTheGFunction) {
-  const Estimate total = estimate(g_function, 5, 1 << 14, Sampler::owen, 2);
+  const CellEstimate total = estimate(g_function, 5, 1 << 14, Sampler::owen, 2);
   EXPECT_LT((total.value.squeeze(1) - g_function_total_order()).abs().max().item<double>(), 0.01);
 }
 
@@ -88,7 +88,7 @@ TEST(Jansen, SeesPureInteractions) {
   const auto exclusive_or = [](const Tensor& x) {
     return (x.select(1, 0) >= 0.5).logical_xor(x.select(1, 1) >= 0.5).to(at::kDouble);
   };
-  const Estimate total = estimate(exclusive_or, 3, 1 << 12, Sampler::lhs, 3);
+  const CellEstimate total = estimate(exclusive_or, 3, 1 << 12, Sampler::lhs, 3);
   EXPECT_NEAR(total.value[0][0].item<double>(), 1, 0.05);
   EXPECT_NEAR(total.value[1][0].item<double>(), 1, 0.05);
   EXPECT_EQ(total.value[2][0].item<double>(), 0);
@@ -98,7 +98,7 @@ TEST(Estimators, AllTotalOrdersAgreeOnIshigami) {
   const PickFreezeScores scores = replicate_of(ishigami, 3, 1 << 14, Sampler::owen, 1, 0);
   for (const auto estimator :
        {IndexEstimator::jansen, IndexEstimator::janon, IndexEstimator::glen_isaacs, IndexEstimator::homma}) {
-    const Estimate total = estimate_indices(estimator, {scores});
+    const CellEstimate total = estimate_indices(estimator, {scores});
     EXPECT_LT((total.value.squeeze(1) - ishigami_total_order()).abs().max().item<double>(), 0.02);
     EXPECT_GT(total.standard_error.min().item<double>(), 0);
     EXPECT_LT(total.standard_error.max().item<double>(), 0.05);
@@ -109,7 +109,7 @@ TEST(Estimators, FirstOrderOfIshigami) {
   PickFreezeScores scores = replicate_of(ishigami, 3, 1 << 14, Sampler::owen, 1, 0);
   const Tensor design = draw_design(Sampler::owen, 1 << 14, 6, 1, 0);
   scores.y_b = ishigami(design.narrow(1, 3, 3)).unsqueeze(1);
-  const Estimate first = estimate_indices(IndexEstimator::first_order, {scores});
+  const CellEstimate first = estimate_indices(IndexEstimator::first_order, {scores});
   const Tensor expected = at::tensor({0.3139, 0.4424, 0.}, at::kDouble);
   EXPECT_LT((first.value.squeeze(1) - expected).abs().max().item<double>(), 0.02);
 }
@@ -124,17 +124,17 @@ TEST(Estimators, HalfShiftsHaveOneLength) {
     c.select(1, i).add_(0.5).remainder_(1);
     y_c.push_back(score(c));
   }
-  const Estimate change = root_mean_square_change({{score(a).unsqueeze(1), at::stack(y_c, 1).unsqueeze(2)}});
+  const CellEstimate change = root_mean_square_change({{score(a).unsqueeze(1), at::stack(y_c, 1).unsqueeze(2)}});
   EXPECT_NEAR(change.value[0].item<double>(), 0.5, 1e-12);
   EXPECT_NEAR(change.value[1].item<double>(), 1, 1e-12);
   EXPECT_LT(change.standard_error.max().item<double>(), 1e-7);
 }
 
 TEST(Jansen, TargetsDoNotMix) {
-  const Estimate both =
+  const CellEstimate both =
       estimate_indices(IndexEstimator::jansen, {{at::tensor({1., 5., 2., 7., 3., 6.}, at::kDouble).view({3, 2}),
                                                  at::tensor({2., 5., 0., 1., 2., 8.}, at::kDouble).view({3, 1, 2})}});
-  const Estimate second = estimate_indices(
+  const CellEstimate second = estimate_indices(
       IndexEstimator::jansen,
       {{at::tensor({5., 7., 6.}, at::kDouble).view({3, 1}), at::tensor({5., 1., 8.}, at::kDouble).view({3, 1, 1})}});
   // Differences 0, 6, -2: mean of halved squares 20/3; variance of 5, 7, 6 is 1.
@@ -146,7 +146,7 @@ TEST(Jansen, TargetsDoNotMix) {
 TEST(Jansen, AConstantOutputHasZeroIndices) {
   const Tensor noise = at::arange(8, at::kDouble).remainder(3) * 1e-7;  // float32 rounding of a logit near 5
   const Tensor y_a = at::stack({noise + 5, noise * 1e7}, 1);
-  const Estimate total = estimate_indices(IndexEstimator::jansen, {{y_a, y_a.unsqueeze(1).flip(0)}});
+  const CellEstimate total = estimate_indices(IndexEstimator::jansen, {{y_a, y_a.unsqueeze(1).flip(0)}});
   EXPECT_TRUE(total.is_constant[0].item<bool>());
   EXPECT_FALSE(total.is_constant[1].item<bool>());
   EXPECT_EQ(total.value[0][0].item<double>(), 0);
@@ -157,10 +157,10 @@ TEST(Jansen, AConstantOutputHasZeroIndices) {
 }
 
 /// Share of 95 % intervals that hold the truth, over all coordinates of Ishigami and `runs` seeds.
-double coverage(int runs, double quantile, const std::function<Estimate(uint64_t)>& estimate_with_seed) {
+double coverage(int runs, double quantile, const std::function<CellEstimate(uint64_t)>& estimate_with_seed) {
   double covered = 0;
   for (int run = 0; run < runs; ++run) {
-    const Estimate total = estimate_with_seed(static_cast<uint64_t>(run));
+    const CellEstimate total = estimate_with_seed(static_cast<uint64_t>(run));
     const Tensor distance = (total.value.squeeze(1) - ishigami_total_order()).abs();
     covered += (distance <= total.standard_error.squeeze(1) * quantile).to(at::kDouble).mean().item<double>();
   }
@@ -207,7 +207,7 @@ TEST(Replicates, RatioOfMeansAndItsError) {
     return PickFreezeScores{at::tensor({0., 2.}, at::kDouble).view({2, 1}),
                             at::tensor({c1, c2}, at::kDouble).view({2, 1, 1})};
   };
-  const Estimate total = estimate_indices(IndexEstimator::jansen, {scores(1, 3), scores(0, 2)});
+  const CellEstimate total = estimate_indices(IndexEstimator::jansen, {scores(1, 3), scores(0, 2)});
   EXPECT_DOUBLE_EQ(total.value.item<double>(), 0.25 / (4 / 3.0));
   // Residuals +1/4 and -1/4: s = sqrt(1/8), over sqrt(2) and V.
   EXPECT_DOUBLE_EQ(total.standard_error.item<double>(), std::sqrt(1 / 8.0 / 2) / (4 / 3.0));

@@ -28,7 +28,7 @@ void explain_input(MethodRun& run, const Scorer& scorer, const MorrisOptions& op
     return rule.settled(root_mean_square_change(finished), static_cast<int64_t>(finished.size()));
   });
   const Tensor nothing = at::zeros({perturber.cells(), run.targets()}, at::kDouble);
-  Estimate estimate = replicates.empty() ? Estimate{nothing, nothing} : root_mean_square_change(replicates);
+  CellEstimate estimate = replicates.empty() ? CellEstimate{nothing, nothing} : root_mean_square_change(replicates);
   estimate.value = smooth_cells(estimate.value, perturber, options.smoothing);
   fill_results(run, perturber, estimate, {.not_negative = true, .verdict = rule.verdict()});
 }

@@ -31,7 +31,7 @@ bool top_is_settled(int64_t top, const Tensor& values, const Tensor& half_width)
 
 }  // namespace
 
-bool SettleRule::settled(const Estimate& estimate, int64_t units) {
+bool SettleRule::settled(const CellEstimate& estimate, int64_t units) {
   if (tolerance_ <= 0 && top_ <= 0) return false;
   if (units < 2) return false;
   ++looks_;

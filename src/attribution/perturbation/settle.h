@@ -25,7 +25,7 @@ class SettleRule {
   SettleRule(double tolerance, int64_t top) : tolerance_(tolerance), top_(top) {}
 
   /// Looks once at an estimate from `units` independent units.
-  bool settled(const Estimate& estimate, int64_t units);
+  bool settled(const CellEstimate& estimate, int64_t units);
 
   /// For the plan of a result: "tolerance 0.05 reached at look 7", or that it was not; empty where nothing was asked.
   std::string verdict() const;

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "attribution/blur.h"
+
 namespace vitrail {
 
 namespace {
@@ -18,7 +20,8 @@ constexpr int passes = 10;
 
 /// The pixels in reading order, float [HW,C], scaled to a range of 100.
 Tensor scaled_pixels(const Tensor& image) {
-  const Tensor pixels = image.detach().cpu().to(at::kFloat).nan_to_num(0, 0, 0).flatten(1).t().contiguous();
+  const Tensor finite = image.detach().cpu().to(at::kFloat).nan_to_num(0, 0, 0);
+  const Tensor pixels = gaussian_blur(finite, 1).flatten(1).t().contiguous();
   const double range = (pixels.max() - pixels.min()).item<double>();
   return range > 0 ? pixels * (100 / range) : pixels;
 }
@@ -105,7 +108,7 @@ class Clustering {
   std::vector<Centre> centres_;
 };
 
-/// Numbers the connected pieces of equal label in reading order. A piece of less than a quarter of `usual` pixels joins
+/// Numbers the connected pieces of equal label in reading order. A piece of less than half of `usual` pixels joins
 /// the piece left of or above its first pixel, unless that has twice the usual size already.
 std::vector<int64_t> connect(const std::vector<int64_t>& label, int64_t height, int64_t width, size_t usual) {
   std::vector<int64_t> piece(label.size(), -1);
@@ -127,7 +130,7 @@ std::vector<int64_t> connect(const std::vector<int64_t>& label, int64_t height, 
     }
     const bool in_first_column = static_cast<int64_t>(first) % width == 0;
     const int64_t neighbour = first == 0 ? -1 : piece[in_first_column ? first - static_cast<size_t>(width) : first - 1];
-    if (neighbour < 0 || 4 * members.size() >= usual || sizes[static_cast<size_t>(neighbour)] >= 2 * usual) {
+    if (neighbour < 0 || 2 * members.size() >= usual || sizes[static_cast<size_t>(neighbour)] >= 2 * usual) {
       sizes.push_back(members.size());
       continue;
     }

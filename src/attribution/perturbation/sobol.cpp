@@ -29,7 +29,7 @@ void explain_input(MethodRun& run, const Scorer& scorer, const SobolOptions& opt
   });
   const Tensor nothing = at::zeros({perturber.cells(), run.targets()}, at::kDouble);
   fill_results(run, perturber,
-               replicates.empty() ? Estimate{nothing, nothing} : estimate_indices(options.estimator, replicates),
+               replicates.empty() ? CellEstimate{nothing, nothing} : estimate_indices(options.estimator, replicates),
                {.not_negative = true, .verdict = rule.verdict()});
 }
 
