@@ -50,7 +50,7 @@ TEST(Regions, SuperpixelsFollowTheColours) {
     ASSERT_GT(inside.size(1), 0) << label;
     strays += static_cast<double>(inside.size(1)) - inside.sum(1).max().item<double>();
   }
-  EXPECT_LT(strays, 0.02 * 40 * 60);
+  EXPECT_LT(strays, 0.05 * 40 * 60);
 }
 
 TEST(Regions, SuperpixelsAreConnectedAndAboutAsManyAsAsked) {
