@@ -196,7 +196,8 @@ class GradientLaw : public testing::TestWithParam<const char*> {
 };
 INSTANTIATE_TEST_SUITE_P(Methods, GradientLaw,
                          testing::Values("saliency", "gradient_x_input", "ig:steps=11,max_steps=44",
-                                         "smoothgrad:samples=21", "gradcam"));
+                                         "smoothgrad:samples=21", "squaregrad:samples=21", "vargrad:samples=21",
+                                         "gradcam"));
 
 TEST_P(GradientLaw, SameSeedSameBytesInAnyThreadCount) {
   const int threads = at::get_num_threads();

@@ -6,9 +6,12 @@ const MethodEntry& saliency_method();
 const MethodEntry& gradient_x_input_method();
 const MethodEntry& integrated_gradients_method();
 const MethodEntry& smoothgrad_method();
+const MethodEntry& squaregrad_method();
+const MethodEntry& vargrad_method();
 
 MethodList gradient_methods() {
-  return {&saliency_method(), &gradient_x_input_method(), &integrated_gradients_method(), &smoothgrad_method()};
+  return {&saliency_method(),   &gradient_x_input_method(), &integrated_gradients_method(),
+          &smoothgrad_method(), &squaregrad_method(),       &vargrad_method()};
 }
 
 }  // namespace vitrail
