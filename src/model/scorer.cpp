@@ -2,8 +2,19 @@
 
 #include <ATen/ops/full.h>
 
+#include "vitrail/error.h"
+
 namespace vitrail {
 
 Tensor Scorer::pixel(double value, int64_t channels) const { return at::full({channels, 1, 1}, value); }
+
+Tensor DifferentiableScorer::score_with_rule(const Tensor& inputs, BackwardRule rule) const {
+  if (rule != BackwardRule::plain)
+    throw UsageError(
+        "this scorer cannot change its backward pass: guided and deconv rules need the operators of a network. Load "
+        "the "
+        "model as a graph, or take a method of the plain gradient such as saliency.");
+  return differentiable_score(inputs);
+}
 
 }  // namespace vitrail
