@@ -29,9 +29,9 @@ std::string error_of(const std::string& text) {
 TEST(Methods, AreListedInTheOrderOfTheDocumentation) {
   std::vector<std::string> names;
   for (const MethodInfo& info : methods()) names.push_back(info.name);
-  EXPECT_THAT(names,
-              ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad", "vargrad",
-                          "guided_backprop", "deconvnet", "guided_gradcam", "gradcam", "occlusion", "rise", "sobol"));
+  EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad",
+                                 "vargrad", "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam",
+                                 "gradcam", "occlusion", "rise", "sobol"));
 }
 
 TEST(Methods, DescribeThemselves) {

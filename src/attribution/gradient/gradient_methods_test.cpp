@@ -197,7 +197,8 @@ class GradientLaw : public testing::TestWithParam<const char*> {
 INSTANTIATE_TEST_SUITE_P(Methods, GradientLaw,
                          testing::Values("saliency", "gradient_x_input", "ig:steps=11,max_steps=44",
                                          "smoothgrad:samples=21", "squaregrad:samples=21", "vargrad:samples=21",
-                                         "guided_backprop", "deconvnet", "guided_gradcam", "gradcam"));
+                                         "expected_gradients:samples=21", "guided_backprop", "deconvnet",
+                                         "guided_gradcam", "gradcam"));
 
 TEST_P(GradientLaw, SameSeedSameBytesInAnyThreadCount) {
   const int threads = at::get_num_threads();
@@ -292,8 +293,17 @@ TEST_P(GradientLaw, BlackBoxesAreRefused) {
 
 TEST_P(GradientLaw, EveryOptionMatters) {
   const std::map<std::string, std::string> other = {
-      {"reducer", "min"}, {"steps", "3"}, {"max_steps", "11"}, {"tolerance", "0.9"}, {"baseline", "2"},
-      {"samples", "5"},   {"noise", "1"}, {"seed", "2"},       {"layer", "conv"},    {"relu", "false"},
+      {"reducer", "min"},
+      {"steps", "3"},
+      {"max_steps", "11"},
+      {"tolerance", "0.9"},
+      {"baseline", "2"},
+      {"samples", "5"},
+      {"noise", "1"},
+      {"seed", "2"},
+      {"layer", "conv"},
+      {"relu", "false"},
+      {"distribution", "uniform"},
   };
   const auto method = parse_method(GetParam());
   const std::string name = method->info().name;
