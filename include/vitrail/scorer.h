@@ -10,6 +10,7 @@
 //
 // All are const and may be used from several threads at once.
 
+#include <vitrail/backward_rule.h>
 #include <vitrail/graph.h>
 #include <vitrail/target.h>
 #include <vitrail/tensor.h>
@@ -48,6 +49,10 @@ class DifferentiableScorer : public Scorer {
  public:
   /// As score(), and when `inputs` requires a gradient the result carries the graph to it.
   virtual Tensor differentiable_score(const Tensor& inputs) const = 0;
+
+  /// As differentiable_score(), with the backward pass of ReLU-type operators changed. Default: UsageError for every
+  /// rule but `plain`; a function has no operators to change.
+  virtual Tensor score_with_rule(const Tensor& inputs, BackwardRule rule) const;
 
   /// Nodes between inputs and scores whose gradient is zero almost everywhere; methods warn with them.
   virtual std::vector<std::string> gradient_warnings() const { return {}; }

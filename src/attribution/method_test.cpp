@@ -29,8 +29,9 @@ std::string error_of(const std::string& text) {
 TEST(Methods, AreListedInTheOrderOfTheDocumentation) {
   std::vector<std::string> names;
   for (const MethodInfo& info : methods()) names.push_back(info.name);
-  EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "gradcam",
-                                 "occlusion", "rise", "sobol", "morris", "dgsm", "dgsm_morris"));
+  EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad",
+                                 "vargrad", "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam",
+                                 "gradcam", "occlusion", "rise", "sobol", "morris", "dgsm", "dgsm_morris"));
 }
 
 TEST(Methods, DescribeThemselves) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "attribution/perturbation/scorers_for_tests.h"
+#include "ops/backward_rules.h"
 
 namespace vitrail {
 
@@ -24,6 +25,10 @@ class PooledNet : public Probe {
 
   Tensor score(const Tensor& x) const override { return head(hidden(x)); }
   Tensor differentiable_score(const Tensor& x) const override { return score(x); }
+  Tensor score_with_rule(const Tensor& x, BackwardRule rule) const override {
+    const Tensor before = convolved(x);
+    return head(with_backward_rule(before, before.relu(), before.gt(0), rule));
+  }
   std::vector<Target> targets() const override { return targets_; }
 
   std::vector<LayerInfo> spatial_layers() const override {

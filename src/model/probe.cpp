@@ -31,6 +31,12 @@ Tensor ModelProbe::differentiable_score(const Tensor& inputs) const {
   return target_scores(model_.logits(inputs, options_), targets_);
 }
 
+Tensor ModelProbe::score_with_rule(const Tensor& inputs, BackwardRule rule) const {
+  RunOptions options = options_;
+  options.backward_rule = rule;
+  return target_scores(model_.logits(inputs, options), targets_);
+}
+
 std::map<std::string, std::string> ModelProbe::engine() const {
   if (model_.plan()) return model_.plan()->record();
   return {{"engine", "plain"}};

@@ -221,7 +221,8 @@ def test_methods_are_listed_and_described():
     listed = document(vitrail("methods", "--json"))["methods"]
     names = [method["name"] for method in listed]
     assert names == [
-        "saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "gradcam", "occlusion", "rise", "sobol",
+        "saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad", "vargrad",
+        "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam", "gradcam", "occlusion", "rise", "sobol",
     ]  # fmt: skip
     text = vitrail("methods").stdout
     assert all(name in text for name in names)

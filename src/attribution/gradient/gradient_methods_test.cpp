@@ -196,7 +196,9 @@ class GradientLaw : public testing::TestWithParam<const char*> {
 };
 INSTANTIATE_TEST_SUITE_P(Methods, GradientLaw,
                          testing::Values("saliency", "gradient_x_input", "ig:steps=11,max_steps=44",
-                                         "smoothgrad:samples=21", "gradcam"));
+                                         "smoothgrad:samples=21", "squaregrad:samples=21", "vargrad:samples=21",
+                                         "expected_gradients:samples=21", "guided_backprop", "deconvnet",
+                                         "guided_gradcam", "gradcam"));
 
 TEST_P(GradientLaw, SameSeedSameBytesInAnyThreadCount) {
   const int threads = at::get_num_threads();
@@ -250,6 +252,7 @@ TEST_P(GradientLaw, AConstantScoreIsAZeroMapThatSaysSo) {
    public:
     Constant() : PooledNet({0}) {}
     Tensor score(const Tensor& x) const override { return at::full({x.size(0), 1}, 3); }
+    Tensor score_with_rule(const Tensor& x, BackwardRule) const override { return score(x); }
     Tensor score_from(const Tensor& x, const std::string&, const Tensor&) const override { return score(x); }
   } net;
   const auto result = explain(GetParam(), net, photos())[0];
@@ -290,8 +293,17 @@ TEST_P(GradientLaw, BlackBoxesAreRefused) {
 
 TEST_P(GradientLaw, EveryOptionMatters) {
   const std::map<std::string, std::string> other = {
-      {"reducer", "min"}, {"steps", "3"}, {"max_steps", "11"}, {"tolerance", "0.9"}, {"baseline", "2"},
-      {"samples", "5"},   {"noise", "1"}, {"seed", "2"},       {"layer", "conv"},    {"relu", "false"},
+      {"reducer", "min"},
+      {"steps", "3"},
+      {"max_steps", "11"},
+      {"tolerance", "0.9"},
+      {"baseline", "2"},
+      {"samples", "5"},
+      {"noise", "1"},
+      {"seed", "2"},
+      {"layer", "conv"},
+      {"relu", "false"},
+      {"distribution", "uniform"},
   };
   const auto method = parse_method(GetParam());
   const std::string name = method->info().name;

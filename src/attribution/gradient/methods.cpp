@@ -6,9 +6,17 @@ const MethodEntry& saliency_method();
 const MethodEntry& gradient_x_input_method();
 const MethodEntry& integrated_gradients_method();
 const MethodEntry& smoothgrad_method();
+const MethodEntry& squaregrad_method();
+const MethodEntry& vargrad_method();
+const MethodEntry& expected_gradients_method();
+const MethodEntry& guided_backprop_method();
+const MethodEntry& deconvnet_method();
+const MethodEntry& guided_gradcam_method();
 
 MethodList gradient_methods() {
-  return {&saliency_method(), &gradient_x_input_method(), &integrated_gradients_method(), &smoothgrad_method()};
+  return {&saliency_method(),   &gradient_x_input_method(), &integrated_gradients_method(), &smoothgrad_method(),
+          &squaregrad_method(), &vargrad_method(),          &expected_gradients_method(),   &guided_backprop_method(),
+          &deconvnet_method(),  &guided_gradcam_method()};
 }
 
 }  // namespace vitrail

@@ -24,9 +24,9 @@ TargetGradients gradients_of_scores(MethodRun& run, const Tensor& scores, const 
                                     const std::vector<bool>& wanted);
 
 /// Scores `samples` [n,C,H,W] with one forward and differentiates with one backward a wanted target.
-/// An empty `wanted` asks for every target.
+/// An empty `wanted` asks for every target. A `rule` other than `plain` is the scorer's to refuse.
 TargetGradients target_gradients(MethodRun& run, const DifferentiableScorer& scorer, const Tensor& samples,
-                                 const std::vector<bool>& wanted = {});
+                                 const std::vector<bool>& wanted = {}, BackwardRule rule = BackwardRule::plain);
 
 /// Warns of operators whose gradient is zero almost everywhere.
 void warn_of_flat_operators(MethodRun& run, const DifferentiableScorer& scorer);
