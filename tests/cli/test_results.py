@@ -223,6 +223,7 @@ def test_methods_are_listed_and_described():
     assert names == [
         "saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad", "vargrad",
         "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam", "gradcam", "occlusion", "rise", "sobol",
+        "morris", "dgsm", "dgsm_morris",
     ]  # fmt: skip
     text = vitrail("methods").stdout
     assert all(name in text for name in names)
