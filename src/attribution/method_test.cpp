@@ -29,8 +29,9 @@ std::string error_of(const std::string& text) {
 TEST(Methods, AreListedInTheOrderOfTheDocumentation) {
   std::vector<std::string> names;
   for (const MethodInfo& info : methods()) names.push_back(info.name);
-  EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "gradcam",
-                                 "occlusion", "rise", "sobol"));
+  EXPECT_THAT(names,
+              ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "gradcam", "gradcam_pp",
+                          "hirescam", "elementwise_cam", "layercam", "xgradcam", "occlusion", "rise", "sobol"));
 }
 
 TEST(Methods, DescribeThemselves) {
