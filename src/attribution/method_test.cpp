@@ -31,7 +31,8 @@ TEST(Methods, AreListedInTheOrderOfTheDocumentation) {
   for (const MethodInfo& info : methods()) names.push_back(info.name);
   EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad",
                                  "vargrad", "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam",
-                                 "gradcam", "occlusion", "rise", "sobol", "morris", "dgsm", "dgsm_morris"));
+                                 "gradcam", "gradcam_pp", "hirescam", "elementwise_cam", "layercam", "xgradcam",
+                                 "occlusion", "rise", "sobol", "morris", "dgsm", "dgsm_morris"));
 }
 
 TEST(Methods, DescribeThemselves) {

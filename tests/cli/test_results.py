@@ -222,7 +222,8 @@ def test_methods_are_listed_and_described():
     names = [method["name"] for method in listed]
     assert names == [
         "saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad", "vargrad",
-        "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam", "gradcam", "occlusion", "rise", "sobol",
+        "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam", "gradcam", "gradcam_pp",
+        "hirescam", "elementwise_cam", "layercam", "xgradcam", "occlusion", "rise", "sobol",
         "morris", "dgsm", "dgsm_morris",
     ]  # fmt: skip
     text = vitrail("methods").stdout

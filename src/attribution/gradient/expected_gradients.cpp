@@ -52,7 +52,7 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
 
 /// Noise of standard deviation 1 for samples first .. first + count - 1, [count,C,H,W].
 Tensor draw(const Tensor& input, const Options& options, int64_t first, int64_t count) {
-  const Tensor normal = draw_noise(input, options.seed, first, count);
+  Tensor normal = draw_noise(input, options.seed, first, count);
   if (options.distribution == BaselineNoise::normal) return normal;
   return (normal / std::sqrt(2.)).erf() * std::sqrt(3.);  // the distribution function, from [-1,1] on
 }
