@@ -262,8 +262,9 @@ void register_elementwise(OperatorRegistry& registry) {
         },
         2);
   for (const VariadicRow& row : kVariadic)
-    registry.add(row.name,
-                 [row](const OperatorSpec&) { return std::make_unique<Elementwise>(row.name, row.function, true); });
+    registry.add(
+        row.name, [row](const OperatorSpec&) { return std::make_unique<Elementwise>(row.name, row.function, true); },
+        OperatorRegistry::all_inputs);
   registry.add("Mod", make_operator<Mod>, 2);
   registry.add("IsInf", make_operator<IsInf>);
   registry.add("BitShift", make_operator<BitShift>, 2);

@@ -370,7 +370,7 @@ void register_indexing(OperatorRegistry& registry) {
   registry.add("GatherND", make_operator<GatherND>, 2);
   registry.add("ScatterND", make_operator<ScatterND>, 3);
   registry.add("Split", make_operator<Split>);
-  registry.add("Concat", make_operator<Concat>);
+  registry.add("Concat", make_operator<Concat>, OperatorRegistry::all_inputs);
   registry.add("Pad", make_operator<Pad>, 2);
 }
 

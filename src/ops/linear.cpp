@@ -62,7 +62,7 @@ class Einsum : public Operator {
 void register_linear(OperatorRegistry& registry) {
   registry.add("MatMul", make_operator<MatMul>, 2);
   registry.add("Gemm", make_operator<Gemm>, 2);
-  registry.add("Einsum", make_operator<Einsum>);
+  registry.add("Einsum", make_operator<Einsum>, OperatorRegistry::all_inputs);
 }
 
 }  // namespace vitrail

@@ -1,5 +1,7 @@
 #include "ops/registry.h"
 
+#include <algorithm>
+
 #include "ops/failure.h"
 #include "vitrail/error.h"
 
@@ -8,6 +10,7 @@ namespace {
 
 /// Operators read their required inputs without looking.
 void check_inputs(const OperatorSpec& spec, size_t required) {
+  if (required == OperatorRegistry::all_inputs) required = std::max<size_t>(1, spec.inputs());
   for (size_t i = 0; i < required; ++i)
     if (!spec.has_input(i))
       throw ModelError("input " + std::to_string(i) + " is missing; expected at least " + std::to_string(required) +

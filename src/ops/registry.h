@@ -4,6 +4,7 @@
 // covered can be listed, and so that nothing depends on the order of static initialisation.
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -35,6 +36,9 @@ class OperatorRegistry {
  public:
   /// Every operator of vitrail.
   static const OperatorRegistry& all();
+
+  /// Required inputs of an operator that takes any number: as many as the node lists, at least one.
+  static constexpr size_t all_inputs = std::numeric_limits<size_t>::max();
 
   /// `required_inputs`: how many the schema asks for, in front of the optional ones; operators read these
   /// without looking.

@@ -44,6 +44,8 @@ TEST(Registry, CountsTheInputsOfTheSchema) {
   for (const char* ternary : {"Attention", "InstanceNormalization", "ScatterND", "Slice", "Where"})
     EXPECT_THAT(refusal(ternary, {"x", "y"}), HasSubstr("input 2 is missing")) << ternary;
   EXPECT_THAT(refusal("BatchNormalization", {"x", "scale", "bias", "mean"}), HasSubstr("input 4 is missing"));
+  for (const char* any : {"Concat", "Einsum", "Max", "Mean", "Min", "Sum"})
+    EXPECT_THAT(refusal(any, {"x", "", "z"}), HasSubstr("input 1 is missing")) << any;
   EXPECT_EQ(refusal("Relu", {"x"}), "");
   EXPECT_EQ(refusal("BatchNormalization", {"x", "scale", "bias", "mean", "variance"}), "");
 }
