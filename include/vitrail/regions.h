@@ -3,7 +3,7 @@
 // How an image is divided into regions that are hidden together.
 //
 //   grid        grid x grid rectangles (default)
-//   slic        about grid x grid superpixels that follow the image's edges
+//   slic        grid x grid superpixels (fewer where the image has no more) that follow the image's edges
 //   FILE        a picture (PNG, JPEG, WebP) in which every colour is one region; enlarged or reduced to the input's
 //               size by nearest neighbour
 //

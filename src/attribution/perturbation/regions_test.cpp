@@ -40,25 +40,22 @@ TEST(Regions, AGridHasEqualRectangles) {
 
 TEST(Regions, SuperpixelsFollowTheColours) {
   const Tensor image = flag();
-  const LabelMap map = Regions("slic").divide(image, 4);
+  const LabelMap map = Regions("slic").divide(image, 3);
   EXPECT_FALSE(map.is_grid);
   EXPECT_GE(map.count, 6);
-  EXPECT_LE(map.count, 26);
-  double strays = 0;  // pixels whose colour is not that of most of their superpixel
-  for (int64_t label = 0; label < map.count; ++label) {
+  EXPECT_LE(map.count, 9);
+  for (int64_t label = 0; label < map.count; ++label) {  // of one colour each
     const Tensor inside = image.flatten(1).index_select(1, (map.labels == label).flatten().nonzero().squeeze(1));
     ASSERT_GT(inside.size(1), 0) << label;
-    strays += static_cast<double>(inside.size(1)) - inside.sum(1).max().item<double>();
+    EXPECT_EQ((inside.amax(1) - inside.amin(1)).max().item<double>(), 0) << label;
   }
-  EXPECT_LT(strays, 0.05 * 40 * 60);
 }
 
-TEST(Regions, SuperpixelsAreConnectedAndAboutAsManyAsAsked) {
+TEST(Regions, SuperpixelsAreAsManyAsAsked) {
   const Tensor image = wave(3, 60, 80, 0.05);
   const Tensor labels = slic(image, 24);
   const int64_t count = labels.max().item<int64_t>() + 1;
-  EXPECT_GE(count, 12);
-  EXPECT_LE(count, 48);
+  EXPECT_EQ(count, 24);
   EXPECT_TRUE(at::equal(labels, slic(image, 24)));
   EXPECT_FALSE(at::equal(labels, slic(image, 24, /*compactness=*/1000)));
   EXPECT_EQ(slic(at::zeros({3, 30, 30}), 9).max().item<int64_t>(), 8);  // without colours: a grid

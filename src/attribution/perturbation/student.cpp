@@ -1,44 +1,15 @@
 #include "attribution/perturbation/student.h"
 
-#include <cmath>
-#include <initializer_list>
 #include <limits>
+#include <unsupported/Eigen/SpecialFunctions>
 
 namespace vitrail {
 
 namespace {
 
-/// Continued fraction of the incomplete beta function (modified Lentz).
-double beta_fraction(double a, double b, double x) {
-  constexpr double tiny = 1e-300;
-  const auto away_from_zero = [](double value) { return std::abs(value) < tiny ? tiny : value; };
-  double c = 1, d = 1 / away_from_zero(1 - (a + b) * x / (a + 1)), result = d;
-  for (int m = 1; m <= 500; ++m) {
-    const double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
-    const double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
-    double step = 1;
-    for (const double term : {even, odd}) {
-      d = 1 / away_from_zero(1 + term * d);
-      c = away_from_zero(1 + term / c);
-      step = c * d;
-      result *= step;
-    }
-    if (std::abs(step - 1) < 1e-15) break;
-  }
-  return result;
-}
-
-double regularised_beta(double a, double b, double x) {
-  if (x <= 0) return 0;
-  if (x >= 1) return 1;
-  const double front =
-      std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) + a * std::log(x) + b * std::log1p(-x));
-  return x < (a + 1) / (a + b + 2) ? front * beta_fraction(a, b, x) / a : 1 - front * beta_fraction(b, a, 1 - x) / b;
-}
-
 /// P(|T| > t).
 double two_sided_tail(double t, double degrees) {
-  return regularised_beta(degrees / 2, 0.5, degrees / (degrees + t * t));
+  return Eigen::numext::betainc(degrees / 2, 0.5, degrees / (degrees + t * t));
 }
 
 }  // namespace

@@ -3,8 +3,7 @@
 namespace vitrail {
 
 /// The t with P(|T| > t) = `alpha` for Student's distribution with `degrees` of freedom, to 1e-8 of itself for alpha
-/// down to 1e-12. Found by bisection on the distribution function (the regularised incomplete beta function by its
-/// continued fraction).
+/// down to 1e-12. Found by bisection on the distribution function, an incomplete beta function.
 double student_quantile(double alpha, double degrees);
 
 }  // namespace vitrail
