@@ -197,7 +197,9 @@ class Tile : public Operator {
 
 int64_t parse_block(const Attributes& attributes) {
   const int64_t block = attributes.require_int("blocksize");
-  if (block < 1) throw ModelError("blocksize is " + std::to_string(block) + "; expected a number from 1 up");
+  constexpr int64_t most = 1 << 15;  // its square is far from overflow
+  if (block < 1 || block > most)
+    throw ModelError("blocksize is " + std::to_string(block) + "; expected a number from 1 to " + std::to_string(most));
   return block;
 }
 

@@ -82,6 +82,8 @@ TEST(DepthToSpace, OrdersChannelsAsTold) {
   expect_values(run("DepthToSpace", {x}, two), {0, 2, 4, 6, 1, 3, 5, 7}, {1, 2, 2, 2});
   expect_values(run("DepthToSpace", {x}, crd), {0, 1, 2, 3, 4, 5, 6, 7}, {1, 2, 2, 2});
   EXPECT_THROW(run("DepthToSpace", {noise({1, 6, 1, 1})}, two), ModelError);
+  for (const char* op : {"DepthToSpace", "SpaceToDepth"})  // whose square overflows
+    EXPECT_THROW(run(op, {noise({1, 4, 2, 2})}, {{"blocksize", int64_t{1} << 40}}), ModelError);
 }
 
 TEST(SpaceToDepth, UndoesDepthToSpace) {
