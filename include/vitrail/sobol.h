@@ -46,13 +46,13 @@
 
 namespace vitrail {
 
-/// Which index of a cell, and how it is estimated; formulas in the same order in `vitrail methods sobol`'s source.
+/// Which index of a cell, and how it is estimated; f0 and V are the mean and the variance of y_A.
 enum class IndexEstimator {
-  jansen,       ///< total order; the best with few points (default)
-  janon,        ///< total order; as good
-  glen_isaacs,  ///< total order; as good
-  homma,        ///< total order; the same expression as Saltelli's; needs many points
-  first_order   ///< the cell's own effect without interactions; takes designs x replicates more forwards
+  jansen,       ///< total order, mean (y_A - y_Ci)^2 / (2 V) (default)
+  janon,        ///< total order, 1 - (mean y_A y_Ci - f_i^2) / V_i, mean and variance over y_A and y_Ci together
+  glen_isaacs,  ///< total order, 1 - correlation of y_A and y_Ci
+  homma,        ///< total order, 1 - (mean y_A y_Ci - f0^2) / V, also known as Saltelli's; needs many points
+  first_order   ///< the cell's own effect, mean y_B (y_Ci - y_A) / V; takes designs x replicates more forwards
 };
 
 struct SobolOptions {

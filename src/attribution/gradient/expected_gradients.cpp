@@ -43,7 +43,8 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
                  at_least(0)),
           choice("distribution", &Options::distribution, "of the noise on the baseline",
                  {{"normal", BaselineNoise::normal}, {"uniform", BaselineNoise::uniform}}),
-          option("baseline", &Options::baseline, "their centre: zero, black, mean or a pixel value"),
+          option("baseline", &Options::baseline,
+                 "their centre: zero, black, white, a pixel value, mean, blur or dataset:DIR"),
           option("seed", &Options::seed, "of the baselines and the places"),
       }),
       expected_gradients, cost);

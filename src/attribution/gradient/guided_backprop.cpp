@@ -3,6 +3,8 @@
 #include <ATen/TensorOperators.h>
 #include <vitrail/gradcam.h>
 
+#include <algorithm>
+
 #include "attribution/explain_image.h"
 #include "attribution/gradient/target_gradients.h"
 #include "attribution/maps.h"
@@ -91,13 +93,16 @@ std::vector<Explanation> backpropagate(const Definition& definition, BackwardRul
   });
 }
 
-/// Multiplies the maps of the run by Grad-CAM's, and takes over what that says.
+/// Multiplies the maps of the run by Grad-CAM's, and takes over what that says. The run listens and counts for both.
 void multiply_by_gradcam(MethodRun& run, const Probe& probe, const std::string& layer) {
-  const auto cams = gradcam(probe, run.input().unsqueeze(0), {.layer = layer});
+  const auto cams = gradcam(probe, run.input().unsqueeze(0), {.layer = layer}, {.batch = run.batch()});
   run.count(cams[0].forwards, cams[0].backwards);
   for (size_t t = 0; t < cams.size(); ++t) {
     Explanation& result = run.results()[t];
     result.map = result.map * cams[t].map.to(result.map.options());
+    for (const std::string& warning : cams[t].warnings)
+      if (std::find(result.warnings.begin(), result.warnings.end(), warning) == result.warnings.end())
+        result.warnings.push_back(warning);
     for (const char* key : {"layer", "layer_alternatives"})
       if (const auto found = cams[t].plan.find(key); found != cams[t].plan.end()) result.plan[key] = found->second;
   }

@@ -1,8 +1,8 @@
 #include "attribution/perturbation/cell_results.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/ones.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/zeros_like.h>
 #include <vitrail/error.h>
 
 namespace vitrail {
@@ -21,24 +21,25 @@ void fill_results(MethodRun& run, const Perturber& perturber, const CellEstimate
   }
 }
 
-Tensor smooth_cells(const Tensor& values, const Perturber& perturber, double share) {
-  if (share == 0) return values;
+CellEstimate smooth(const CellEstimate& estimate, const Perturber& perturber, double share) {
+  if (share == 0) return estimate;
   if (!perturber.regions().is_grid)
     throw UsageError("smoothing needs a grid, whose cells have neighbours; found other regions. Use smoothing=0.");
-  const Tensor grid = perturber.native(values.select(1, 0)), ones = at::ones(grid.sizes(), values.options());
-  const int64_t side = grid.size(0);
-  const auto sum_of_neighbours = [&](const Tensor& cells) {
-    const Tensor sum = at::zeros(cells.sizes(), cells.options());
+  const int64_t side = perturber.native(estimate.value.select(1, 0)).size(0);
+  const auto sum_of_neighbours = [&](const Tensor& cells) {  // [side,side,T]
+    const Tensor sum = at::zeros_like(cells);
     for (const int64_t axis : {0, 1}) {
-      if (side < 2) break;
       sum.narrow(axis, 1, side - 1) += cells.narrow(axis, 0, side - 1);
       sum.narrow(axis, 0, side - 1) += cells.narrow(axis, 1, side - 1);
     }
     return sum;
   };
-  const Tensor cells = values.view({side, side, values.size(1)});
-  const Tensor mean = sum_of_neighbours(cells) / sum_of_neighbours(ones).clamp_min(1).unsqueeze(2);
-  return (cells * (1 - share) + mean * share).view_as(values);
+  const auto blend = [&](const Tensor& values) {
+    const Tensor cells = values.view({side, side, values.size(1)});
+    const Tensor neighbours = sum_of_neighbours(at::ones_like(cells)).clamp_min(1);
+    return (cells * (1 - share) + sum_of_neighbours(cells) / neighbours * share).view_as(values);
+  };
+  return {blend(estimate.value), blend(estimate.standard_error), estimate.is_constant};
 }
 
 }  // namespace vitrail

@@ -19,8 +19,9 @@ struct CellResultOptions {
 void fill_results(MethodRun& run, const Perturber& perturber, const CellEstimate& estimate,
                   const CellResultOptions& options = {});
 
-/// .8 of each value of a grid and .2 of the mean of its neighbours above, below, left and right, [d,T]; `share` instead
-/// of .2. Other regions than a grid have no such neighbours: UsageError.
-Tensor smooth_cells(const Tensor& values, const Perturber& perturber, double share);
+/// Each value of a grid blended with the mean of its neighbours above, below, left and right, of which it takes
+/// `share`; so are the errors, which is on the safe side. Other regions than a grid have no such neighbours:
+/// UsageError, unless the share is 0.
+CellEstimate smooth(const CellEstimate& estimate, const Perturber& perturber, double share);
 
 }  // namespace vitrail

@@ -1,7 +1,5 @@
 #include <vitrail/dgsm.h>
 
-#include <ATen/ops/zeros.h>
-
 #include "attribution/explain_image.h"
 #include "attribution/gradient/target_gradients.h"
 #include "attribution/method_impl.h"
@@ -21,23 +19,23 @@ DerivativeOptions sampling(const DgsmOptions& options) {
 
 CellEstimate estimate(const CellDerivatives& derivatives, bool signed_mean) {
   const Tensor& units = signed_mean ? derivatives.signed_mean : derivatives.absolute;
-  if (units.size(0) > 0) return mean_of_units(units);
-  const Tensor nothing = at::zeros({units.size(1), units.size(2)}, at::kDouble);
-  return {nothing, nothing};
+  return units.size(0) > 0 ? mean_of_units(units) : nothing_known(units.size(1), units.size(2));
 }
 
 void explain_input(MethodRun& run, const DifferentiableScorer& scorer, const DgsmOptions& options) {
   warn_of_flat_operators(run, scorer);
   const Perturber perturber(run.input(), scorer, options.regions, options.grid, options.baseline, options.operation);
+  const auto smoothed = [&](const CellDerivatives& derivatives, bool signed_mean) {
+    return smooth(estimate(derivatives, signed_mean), perturber, options.smoothing);
+  };
   SettleRule rule(options.tolerance, options.top);
   const CellDerivatives derivatives =
       sample_derivatives(run, scorer, perturber, sampling(options), [&](const CellDerivatives& so_far) {
-        return rule.settled(estimate(so_far, options.signed_mean), so_far.units());
+        return rule.is_asked() && rule.settled(smoothed(so_far, options.signed_mean), so_far.units());
       });
-  CellEstimate result = estimate(derivatives, options.signed_mean);
-  result.value = smooth_cells(result.value, perturber, options.smoothing);
-  fill_results(run, perturber, result, {.not_negative = !options.signed_mean, .verdict = rule.verdict()});
-  const Tensor beside = estimate(derivatives, !options.signed_mean).value;
+  fill_results(run, perturber, smoothed(derivatives, options.signed_mean),
+               {.not_negative = !options.signed_mean, .verdict = rule.verdict()});
+  const Tensor beside = smoothed(derivatives, !options.signed_mean).value;
   for (int64_t t = 0; t < run.targets(); ++t) {
     Explanation& explanation = run.results()[static_cast<size_t>(t)];
     explanation.is_signed = options.signed_mean;

@@ -1,6 +1,5 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/where.h>
-#include <ATen/ops/zeros.h>
 #include <vitrail/dgsm.h>
 
 #include "attribution/explain_image.h"
@@ -44,15 +43,12 @@ void explain_input(MethodRun& run, const DifferentiableScorer& scorer, const Opt
   const CellDerivatives derivatives =
       sample_derivatives(run, scorer, perturber, {Sampler::owen, options.samples, options.replicates, options.seed},
                          [](const CellDerivatives&) { return false; });
-  const auto replicates = run.stopped()
-                              ? std::vector<PickFreezeScores>{}
-                              : run_pick_freeze(run, perturber, steps(options), [](const auto&) { return false; });
-  const Tensor nothing = at::zeros({perturber.cells(), run.targets()}, at::kDouble);
-  CellEstimate estimate{nothing, nothing};
+  const auto replicates =
+      run.stopped() ? std::vector<PickFreezeScores>{} : run_pick_freeze(run, perturber, steps(options));
+  CellEstimate estimate = nothing_known(perturber.cells(), run.targets());
   if (derivatives.units() > 0) estimate = relative(mean_of_units(derivatives.absolute));
   if (!replicates.empty()) estimate = blend(estimate, relative(root_mean_square_change(replicates)));
-  estimate.value = smooth_cells(estimate.value, perturber, options.smoothing);
-  fill_results(run, perturber, estimate, {.not_negative = true});
+  fill_results(run, perturber, smooth(estimate, perturber, options.smoothing), {.not_negative = true});
 }
 
 Method::Cost cost(const Options& options, int64_t, int64_t, int64_t targets) {

@@ -4,6 +4,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <vitrail/error.h>
 
@@ -109,6 +110,11 @@ Tensor jackknife_error(IndexEstimator estimator, const Units& units) {
 }
 
 }  // namespace
+
+CellEstimate nothing_known(int64_t cells, int64_t targets) {
+  const Tensor zeros = at::zeros({cells, targets}, at::kDouble);
+  return {zeros, zeros};
+}
 
 CellEstimate estimate_indices(IndexEstimator estimator, const std::vector<PickFreezeScores>& replicates) {
   const Units units(replicates);

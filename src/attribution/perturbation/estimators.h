@@ -37,6 +37,9 @@ struct CellEstimate {
   Tensor is_constant = {};  ///< bool [T]: the output does not vary; its values are zero
 };
 
+/// Zeros: before anything is sampled.
+CellEstimate nothing_known(int64_t cells, int64_t targets);
+
 /// Indices from R independent replicates of a design, all of one size, at least two points together.
 ///
 /// Means are taken over all points of all replicates before they are divided: a mean of R ratios would keep

@@ -1,4 +1,3 @@
-#include <ATen/ops/zeros.h>
 #include <vitrail/morris.h>
 
 #include "attribution/explain_image.h"
@@ -6,7 +5,6 @@
 #include "attribution/perturbation/cell_results.h"
 #include "attribution/perturbation/designs.h"
 #include "attribution/perturbation/pick_freeze.h"
-#include "attribution/perturbation/settle.h"
 #include "attribution/perturbation/shared_options.h"
 
 namespace vitrail {
@@ -23,14 +21,10 @@ PickFreezeOptions sampling(const MorrisOptions& options) {
 
 void explain_input(MethodRun& run, const Scorer& scorer, const MorrisOptions& options) {
   const Perturber perturber(run.input(), scorer, options.regions, options.grid, options.baseline, options.operation);
-  SettleRule rule(options.tolerance, options.top);
-  const auto replicates = run_pick_freeze(run, perturber, sampling(options), [&](const auto& finished) {
-    return rule.settled(root_mean_square_change(finished), static_cast<int64_t>(finished.size()));
-  });
-  const Tensor nothing = at::zeros({perturber.cells(), run.targets()}, at::kDouble);
-  CellEstimate estimate = replicates.empty() ? CellEstimate{nothing, nothing} : root_mean_square_change(replicates);
-  estimate.value = smooth_cells(estimate.value, perturber, options.smoothing);
-  fill_results(run, perturber, estimate, {.not_negative = true, .verdict = rule.verdict()});
+  explain_by_pick_freeze(run, perturber, sampling(options), {options.tolerance, options.top},
+                         [&](const auto& replicates) {
+                           return smooth(root_mean_square_change(replicates), perturber, options.smoothing);
+                         });
 }
 
 Method::Cost cost(const MorrisOptions& options, int64_t, int64_t, int64_t) {
@@ -50,14 +44,8 @@ const MethodDefinition<MorrisOptions, Scorer>& definition() {
        .access = Access::scorer,
        .is_signed = false,
        .unit = "logit"},
-      OptionTable<Options>(
-          OptionRows<Options>{
-              option("designs", &Options::designs, "points of one replicate; a power of two for owen", at_least(2)),
-              option("replicates", &Options::replicates, "independent designs at most, for the standard error",
-                     at_least(1)),
-              option("seed", &Options::seed, "of the designs"), sampler_row<Options>(), operation_row<Options>(),
-              smoothing_row<Options>()} +
-          region_rows<Options>() + settle_rows<Options>()),
+      OptionTable<Options>(OptionRows<Options>{smoothing_row<Options>()} + pick_freeze_rows<Options>() +
+                           region_rows<Options>() + settle_rows<Options>()),
       morris, cost);
   return definition;
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <string>
 
+#include "attribution/perturbation/cell_results.h"
 #include "attribution/perturbation/designs.h"
 
 namespace vitrail {
@@ -112,6 +113,17 @@ std::vector<PickFreezeScores> run_pick_freeze(
   }
   for (Explanation& result : run.results()) result.plan["replicates"] = std::to_string(finished.size());
   return finished;
+}
+
+void explain_by_pick_freeze(MethodRun& run, const Perturber& perturber, const PickFreezeOptions& options,
+                            SettleRule rule,
+                            const std::function<CellEstimate(const std::vector<PickFreezeScores>&)>& estimate) {
+  const auto replicates = run_pick_freeze(run, perturber, options, [&](const auto& finished) {
+    return rule.is_asked() && rule.settled(estimate(finished), static_cast<int64_t>(finished.size()));
+  });
+  fill_results(run, perturber,
+               replicates.empty() ? nothing_known(perturber.cells(), run.targets()) : estimate(replicates),
+               {.not_negative = true, .verdict = rule.verdict()});
 }
 
 }  // namespace vitrail

@@ -12,6 +12,7 @@
 
 #include "attribution/perturbation/estimators.h"
 #include "attribution/perturbation/perturber.h"
+#include "attribution/perturbation/settle.h"
 #include "attribution/run.h"
 
 namespace vitrail {
@@ -35,8 +36,14 @@ struct PickFreezeOptions {
 /// size, so that y_A and y_C come from the same kernels and their rounding cancels. After each replicate `settled` is
 /// asked whether it is enough. Where a stop left not even the first replicate finished: its finished points, if at
 /// least two; else nothing. Warns of a stop.
-std::vector<PickFreezeScores> run_pick_freeze(MethodRun& run, const Perturber& perturber,
-                                              const PickFreezeOptions& options,
-                                              const std::function<bool(const std::vector<PickFreezeScores>&)>& settled);
+std::vector<PickFreezeScores> run_pick_freeze(
+    MethodRun& run, const Perturber& perturber, const PickFreezeOptions& options,
+    const std::function<bool(const std::vector<PickFreezeScores>&)>& settled = [](const auto&) { return false; });
+
+/// Samples until `rule` is settled by the `estimate` of the finished replicates, and fills the results with it: all of
+/// a method that reads values of cells, none negative, off pick-freeze scores.
+void explain_by_pick_freeze(MethodRun& run, const Perturber& perturber, const PickFreezeOptions& options,
+                            SettleRule rule,
+                            const std::function<CellEstimate(const std::vector<PickFreezeScores>&)>& estimate);
 
 }  // namespace vitrail

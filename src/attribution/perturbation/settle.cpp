@@ -32,8 +32,7 @@ bool top_is_settled(int64_t top, const Tensor& values, const Tensor& half_width)
 }  // namespace
 
 bool SettleRule::settled(const CellEstimate& estimate, int64_t units) {
-  if (tolerance_ <= 0 && top_ <= 0) return false;
-  if (units < 2) return false;
+  if (!is_asked() || units < 2) return false;
   ++looks_;
   const double look = static_cast<double>(looks_);
   const double level = 6 * alpha / (std::numbers::pi * std::numbers::pi * look * look);
@@ -46,7 +45,7 @@ bool SettleRule::settled(const CellEstimate& estimate, int64_t units) {
 }
 
 std::string SettleRule::verdict() const {
-  if (tolerance_ <= 0 && top_ <= 0) return "";
+  if (!is_asked()) return "";
   std::string asked;
   if (tolerance_ > 0) asked = "tolerance " + write_value(tolerance_);
   if (top_ > 0) asked += (asked.empty() ? "" : " and ") + std::string("the top ") + std::to_string(top_);

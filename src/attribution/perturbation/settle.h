@@ -24,6 +24,9 @@ class SettleRule {
   /// `tolerance` and `top` of 0: not asked for. Both: both must hold.
   SettleRule(double tolerance, int64_t top) : tolerance_(tolerance), top_(top) {}
 
+  /// False where the run goes on to its last unit in any case: nobody need estimate before.
+  bool is_asked() const { return tolerance_ > 0 || top_ > 0; }
+
   /// Looks once at an estimate from `units` independent units.
   bool settled(const CellEstimate& estimate, int64_t units);
 

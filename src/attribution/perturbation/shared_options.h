@@ -54,6 +54,15 @@ Option<Options> sampler_row() {
                  {"sobol", Sampler::sobol}});
 }
 
+/// What is sampled by `pick_freeze.h`.
+template <class Options>
+OptionRows<Options> pick_freeze_rows() {
+  return {
+      option("designs", &Options::designs, "points of one replicate; a power of two for owen", at_least(2)),
+      option("replicates", &Options::replicates, "independent designs at most, for the standard error", at_least(1)),
+      option("seed", &Options::seed, "of the designs"), sampler_row<Options>(), operation_row<Options>()};
+}
+
 template <class Options>
 Option<Options> smoothing_row() {
   return option("smoothing", &Options::smoothing, "share of the neighbours' mean in each cell of a grid",

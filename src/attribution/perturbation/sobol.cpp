@@ -1,12 +1,9 @@
-#include <ATen/ops/zeros.h>
 #include <vitrail/sobol.h>
 
 #include "attribution/explain_image.h"
 #include "attribution/method_impl.h"
-#include "attribution/perturbation/cell_results.h"
 #include "attribution/perturbation/designs.h"
 #include "attribution/perturbation/pick_freeze.h"
-#include "attribution/perturbation/settle.h"
 #include "attribution/perturbation/shared_options.h"
 
 namespace vitrail {
@@ -23,14 +20,8 @@ PickFreezeOptions sampling(const SobolOptions& options) {
 
 void explain_input(MethodRun& run, const Scorer& scorer, const SobolOptions& options) {
   const Perturber perturber(run.input(), scorer, options.regions, options.grid, options.baseline, options.operation);
-  SettleRule rule(options.tolerance, options.top);
-  const auto replicates = run_pick_freeze(run, perturber, sampling(options), [&](const auto& finished) {
-    return rule.settled(estimate_indices(options.estimator, finished), static_cast<int64_t>(finished.size()));
-  });
-  const Tensor nothing = at::zeros({perturber.cells(), run.targets()}, at::kDouble);
-  fill_results(run, perturber,
-               replicates.empty() ? CellEstimate{nothing, nothing} : estimate_indices(options.estimator, replicates),
-               {.not_negative = true, .verdict = rule.verdict()});
+  explain_by_pick_freeze(run, perturber, sampling(options), {options.tolerance, options.top},
+                         [&](const auto& replicates) { return estimate_indices(options.estimator, replicates); });
 }
 
 Method::Cost cost(const SobolOptions& options, int64_t, int64_t, int64_t) {
@@ -52,18 +43,13 @@ const MethodDefinition<SobolOptions, Scorer>& definition() {
        .is_signed = false,
        .unit = "share of variance"},
       OptionTable<Options>(
-          OptionRows<Options>{
-              option("designs", &Options::designs, "points of one replicate; a power of two for owen", at_least(2)),
-              option("replicates", &Options::replicates, "independent designs at most, for the standard error",
-                     at_least(1)),
-              option("seed", &Options::seed, "of the designs"), sampler_row<Options>(), operation_row<Options>(),
-              choice("estimator", &Options::estimator, "which index, and how it is estimated",
-                     {{"jansen", IndexEstimator::jansen},
-                      {"janon", IndexEstimator::janon},
-                      {"glen_isaacs", IndexEstimator::glen_isaacs},
-                      {"homma", IndexEstimator::homma},
-                      {"first_order", IndexEstimator::first_order}})} +
-          region_rows<Options>() + settle_rows<Options>()),
+          OptionRows<Options>{choice("estimator", &Options::estimator, "which index, and how it is estimated",
+                                     {{"jansen", IndexEstimator::jansen},
+                                      {"janon", IndexEstimator::janon},
+                                      {"glen_isaacs", IndexEstimator::glen_isaacs},
+                                      {"homma", IndexEstimator::homma},
+                                      {"first_order", IndexEstimator::first_order}})} +
+          pick_freeze_rows<Options>() + region_rows<Options>() + settle_rows<Options>()),
       sobol, cost);
   return definition;
 }
