@@ -13,6 +13,6 @@ namespace vitrail {
 /// 100; `compactness` is how many of these units a distance of one region's side weighs. Ten passes; then pieces
 /// smaller than a quarter of the usual size join the neighbour they are most like, and so do, the most alike first
 /// (Ward's criterion), what pieces there are too many. Non-finite pixels count as 0. Deterministic.
-Tensor slic(const Tensor& image, int64_t wanted, double compactness = 10);
+Tensor slic(const Tensor& image, int64_t wanted, double compactness = 40);
 
 }  // namespace vitrail
