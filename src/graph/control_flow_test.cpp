@@ -79,7 +79,8 @@ TEST(If, WithoutItsBranchOrWithOtherOutputsIsRefused) {
   EXPECT_THAT(refused(with_subgraphs("If", {"yes"}, {{"else_branch", kNegate}})), HasSubstr("then_branch"));
   EXPECT_THAT(refused(with_subgraphs("If", {"yes"}, {{"then_branch", [](onnx::GraphProto&) {}}})),
               HasSubstr("outputs"));
-  EXPECT_THAT(refused(with_subgraphs("If", {}, {{"then_branch", kNegate}})), HasSubstr("condition"));
+  EXPECT_THAT(refused(with_subgraphs("If", {}, {{"then_branch", kNegate}})), HasSubstr("no condition"));
+  EXPECT_THAT(refused(with_subgraphs("If", {""}, {{"then_branch", kNegate}})), HasSubstr("no condition"));
   EXPECT_THAT(refused(with_subgraphs("If", {"yes"},
                                      {{"then_branch",
                                        [](onnx::GraphProto& graph) {

@@ -225,6 +225,7 @@ class Tracer {
 
   /// The constant that decides what a node does.
   Tensor decision(const NodeSpec& node, const std::string& value, const std::string& what) {
+    if (value.empty()) throw ModelError(node_title(node) + " has no " + what + ".");
     if (const Tensor* constant = draft_.constant(value)) {
       if (constant->numel() == 1) return *constant;
       throw ModelError(node_title(node) + ": its " + what + " has " + std::to_string(constant->numel()) +
@@ -304,8 +305,7 @@ class Tracer {
 
   /// The branch that is taken, in place of the node.
   void visit_if(const NodeSpec& node) {
-    if (node.inputs.empty()) throw ModelError(node_title(node) + " has no condition.");
-    const bool taken = decision(node, node.inputs[0], "condition").item<bool>();
+    const bool taken = decision(node, node.inputs.empty() ? "" : node.inputs[0], "condition").item<bool>();
     const GraphBody& branch = subgraph_of(node, taken ? "then_branch" : "else_branch");
     if (!branch.inputs.empty())
       throw ModelError(node_title(node) + ": its branch takes '" + branch.inputs[0] + "' as an input; expected none.");
