@@ -1,6 +1,7 @@
 #include "ops/failure.h"
 
 #include <new>
+#include <stdexcept>
 #include <string_view>
 
 #include "vitrail/error.h"
@@ -35,6 +36,10 @@ void rethrow_at(const std::string& where) {
     throw ModelError(message);
   } catch (const std::bad_alloc&) {
     throw OutOfMemoryError(no_memory);
+  } catch (const std::runtime_error& error) {
+    // What ATen says, in no type of its own, where a type cannot hold a number.
+    if (std::string_view(error.what()).find("without overflow") == std::string_view::npos) throw;
+    throw ModelError(where + " cannot be computed: " + error.what() + ". Check the types of its inputs.");
   }
 }
 

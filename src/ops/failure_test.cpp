@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <gmock/gmock.h>
 
@@ -45,6 +46,11 @@ TEST(RethrowAt, KeepsTheKindAndNamesTheNode) {
   EXPECT_EQ(rethrown<MachineError>([] { throw MachineError("no disk"); }), "Conv node 'c': no disk");
   EXPECT_EQ(rethrown<std::runtime_error>([] { throw std::runtime_error("unknown"); }), "unknown");
   EXPECT_THAT(rethrown<InternalError>([] { throw_internal_error("a > b", "file", 1, ""); }), HasSubstr("a > b"));
+}
+
+TEST(RethrowAt, NamesNumbersThatATypeCannotHold) {
+  EXPECT_THAT(rethrown<ModelError>([] { at::full({1}, -1.5, at::kByte); }),
+              AllOf(StartsWith("Conv node 'c' cannot be computed"), HasSubstr("uint8_t without overflow")));
 }
 
 TEST(RethrowAt, TellsWrongShapesFromMemoryThatIsNotThere) {
