@@ -62,7 +62,7 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
   static const MethodDefinition<Options, DifferentiableScorer> definition(
       {.name = "dgsm_morris",
        .family = "perturbation",
-       .summary = "Blend of dgsm and morris: ranks cells like sobol at a third of its cost.",
+       .summary = "Blend of dgsm and morris: gradients and steps of one half have their say in equal parts.",
        .cost = "samples x replicates forwards and backwards, designs x replicates x (grid^2 + 1) forwards",
        .guarantees = "Sampled, with a standard error. A proxy of sobol, no Sobol index.",
        .source = "the sources of dgsm and morris",
