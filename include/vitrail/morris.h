@@ -4,10 +4,10 @@
 //
 //   C_i is A with A_i replaced by (A_i + 1/2) modulo 1,     value_i = sqrt( mean_n (y_A - y_Ci)^2 ).
 //
-// Every step has the same length, so the noise that pairs of random distance bring to `sobol` is gone: half the forwards,
-// and half the time, for the same order of the cells (`make bench-sensitivity`: rank correlation with a converged map .88
-// on two nets, with 1040 forwards as with sobol's 2080). It is a proxy of the total-order index, not that index: odd responses
-// weigh more, and the values are changes of the score, not shares of its variance.
+// Every step has the same length, so the noise that pairs of random distance bring to `sobol` is gone: half the
+// forwards, and half the time, for the same order of the cells (`make bench-sensitivity`: rank correlation with a
+// converged map .88 on two nets, with 1040 forwards as with sobol's 2080). It is a proxy of the total-order index, not
+// that index: odd responses weigh more, and the values are changes of the score, not shares of its variance.
 //
 // Shapes      map and standard error [H,W]; cells [grid,grid], or [1,regions].
 // Unit        of the target (logit): a root mean square change; unsigned.
