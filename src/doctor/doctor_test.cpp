@@ -160,6 +160,12 @@ TEST(Doctor, TiesAreNotJudgedAndDifferencesAre) {
   EXPECT_EQ(tie.undecided, 2);
   flip(20);
   EXPECT_EQ(judge(graph, "x", x, answer).first_diverging_value, "g");
+  const Tensor near = x.sign() * 1e-6;  // the sigmoid is a half everywhere, but for rounding
+  OnnxRuntimeAnswer ties;
+  for (const char* value : {"s", "g", "y"}) ties.values[value] = graph.run({{"x", near}}, {value})[0].clone();
+  ties.values["g"].logical_not_();
+  EXPECT_EQ(judge(graph, "x", near, ties).first_diverging_value, "");
+  EXPECT_EQ(judge(graph, "x", near, ties).undecided, 2);
   answer.values["s"].mul_(1.01);
   EXPECT_EQ(judge(graph, "x", x, answer).first_diverging_value, "s");
 }
