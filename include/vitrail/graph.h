@@ -61,6 +61,8 @@ struct LayerInfo {
   std::string value;  ///< the ONNX value
   Shape shape;
   std::string op;
+  /// Of its positions, where a Probe proposes it: numbers a position, rows and columns.
+  int64_t channels = 0, height = 0, width = 0;
 };
 
 struct LoadOptions {

@@ -23,6 +23,8 @@
 
 namespace vitrail {
 
+class SpatialLayouts;
+
 struct ModelOptions {
   LoadOptions graph = {};
   std::string preprocess = {};  ///< a preset (imagenet, half, unit, raw) or the path of a JSON record; empty: found
@@ -58,6 +60,10 @@ class Model {
   Tensor logits_from(const Tensor& inputs, const std::string& layer, const Tensor& value,
                      const RunOptions& options = {}) const;
 
+  /// The same from values of any number of inner places, for `samples` samples; what they need and was not fed, the
+  /// model's input among it, is a UsageError.
+  Tensor logits_from(const Feeds& feeds, int64_t samples, const RunOptions& options = {}) const;
+
   /// The `top` best classes of each input.
   std::vector<std::vector<Prediction>> predict(const Tensor& inputs, int64_t top = 5) const;
 
@@ -80,6 +86,8 @@ class Model {
   /// The graph values that `logits()` feeds and fetches.
   const std::string& input_value() const { return input_value_; }
   const std::string& logits_value() const { return logits_value_; }
+  /// How the graph's values lie over the photo (model/layout.h). Found at the first call.
+  const SpatialLayouts& layouts() const;
   /// True where the file gives probabilities and holds no logits: `logits()` is their logarithm then.
   bool logits_are_log_probabilities() const { return log_probabilities_; }
 
@@ -90,6 +98,8 @@ class Model {
 
   std::shared_ptr<const Graph> graph_;
   std::shared_ptr<const Plan> plan_;
+  struct LazyLayouts;
+  std::shared_ptr<LazyLayouts> layouts_;  ///< shared by copies, which have the same graph
   Preprocess preprocess_;
   std::vector<std::string> labels_;
   std::string preprocess_source_;

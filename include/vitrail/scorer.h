@@ -18,6 +18,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,19 @@ class DifferentiableScorer : public Scorer {
   virtual std::vector<std::string> gradient_warnings() const { return {}; }
 };
 
+/// The network behind a layer, for given inputs: what it needs from before the layer is computed once.
+class Suffix {
+ public:
+  virtual ~Suffix() = default;
+
+  /// The layer's value for the inputs, [N,K,h,w], without a graph.
+  virtual const Tensor& activation() const = 0;
+
+  /// Scores [n,T] of other values [n,K,h,w] of the layer, differentiable in them. n is that of the inputs, or any
+  /// number where there was one input.
+  virtual Tensor score(const Tensor& activations) const = 0;
+};
+
 class Probe : public DifferentiableScorer {
  public:
   /// Layers that a CAM can use (last tensor with spatial extent first), best first.
@@ -68,6 +82,12 @@ class Probe : public DifferentiableScorer {
 
   /// Runs the rest of the network from the layer: scores [N,T], differentiable in `activation`.
   virtual Tensor score_from(const Tensor& inputs, const std::string& layer, const Tensor& activation) const = 0;
+
+  /// What lies behind the layer, for many values of it. Default: by activation() and score_from().
+  virtual std::unique_ptr<const Suffix> suffix(const Tensor& inputs, const std::string& layer) const;
+
+  /// Nodes behind the layer that are not affine in it ("Relu node 'relu_3'"). Default: nothing is known of any.
+  virtual std::vector<std::string> not_affine_behind(const std::string& layer) const { return {}; }
 };
 
 /// Any function as a scorer.

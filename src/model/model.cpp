@@ -1,6 +1,8 @@
 #include "vitrail/model.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/log.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/topk.h>
@@ -8,8 +10,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <mutex>
 
 #include "base/text.h"
+#include "model/layout.h"
 #include "model/probe.h"
 #include "model/record.h"
 #include "vitrail/error.h"
@@ -98,8 +102,14 @@ ModelRecord record_from_metadata(const std::map<std::string, std::string>& metad
 
 }  // namespace
 
+struct Model::LazyLayouts {
+  std::once_flag found;
+  std::optional<SpatialLayouts> layouts;
+};
+
 Model Model::load(const std::filesystem::path& path, const ModelOptions& options) {
   Model model;
+  model.layouts_ = std::make_shared<LazyLayouts>();
   std::optional<ModelRecord> given, sidecar = read_sidecar(path);
   if (!options.preprocess.empty() && !is_preset(options.preprocess)) {
     if (!std::filesystem::exists(options.preprocess))
@@ -220,10 +230,24 @@ Tensor Model::logits(const Tensor& inputs, const RunOptions& options) const {
 
 Tensor Model::logits_from(const Tensor& inputs, const std::string& layer, const Tensor& value,
                           const RunOptions& options) const {
-  classes();  // throws where the output is no row of scores, before anything is computed
   Feeds feeds = {{graph_->resolve(layer), value}};
   if (feeds[0].first != input_value_) feeds.emplace_back(input_value_, to_layout(inputs));
-  return finish_logits(graph_->run(feeds, {logits_value_}, options)[0], inputs.size(0));
+  return logits_from(feeds, inputs.size(0), options);
+}
+
+Tensor Model::logits_from(const Feeds& feeds, int64_t samples, const RunOptions& options) const {
+  classes();  // throws where the output is no row of scores, before anything is computed
+  return finish_logits(graph_->run(feeds, {logits_value_}, options)[0], samples);
+}
+
+const SpatialLayouts& Model::layouts() const {
+  std::call_once(layouts_->found, [&] {
+    const int64_t n = PositionTrace::batch(graph_->impl()), h = preprocess_.height, w = preprocess_.width;
+    const Tensor pixels = (at::arange(n * h * w, at::kLong) + 1).view({n, 1, h, w});
+    const Tensor photo = to_layout(pixels.expand({n, preprocess_.channels(), h, w}));
+    layouts_->layouts.emplace(*graph_, input_value_, logits_value_, photo, h, w);
+  });
+  return *layouts_->layouts;
 }
 
 Tensor Model::finish_logits(const Tensor& output, int64_t samples) const {

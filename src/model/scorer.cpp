@@ -1,11 +1,40 @@
 #include "vitrail/scorer.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/full.h>
 #include <vitrail/error.h>
 
 #include "vitrail/error.h"
 
 namespace vitrail {
+
+namespace {
+
+class PlainSuffix : public Suffix {
+ public:
+  PlainSuffix(const Probe& probe, const Tensor& inputs, const std::string& layer)
+      : probe_(probe), inputs_(inputs), layer_(layer) {
+    const at::NoGradGuard no_grad;
+    activation_ = probe.activation(inputs, layer);
+  }
+  const Tensor& activation() const override { return activation_; }
+  Tensor score(const Tensor& activations) const override {
+    const int64_t n = activations.size(0);
+    const Tensor inputs = inputs_.size(0) == 1 ? inputs_.expand({n, -1, -1, -1}) : inputs_;
+    return probe_.score_from(inputs, layer_, activations);
+  }
+
+ private:
+  const Probe& probe_;
+  Tensor inputs_, activation_;
+  std::string layer_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Suffix> Probe::suffix(const Tensor& inputs, const std::string& layer) const {
+  return std::make_unique<PlainSuffix>(*this, inputs, layer);
+}
 
 Tensor Scorer::pixel(double value, int64_t channels) const { return at::full({channels, 1, 1}, value); }
 
