@@ -98,8 +98,8 @@ class ExplainCommand {
 
   /// With a plan, made on the first photo that can be read, where a method sends samples through the model.
   Model with_plan(const Model& model) {
-    const bool scores = std::any_of(methods_.begin(), methods_.end(),
-                                    [](const auto& method) { return method->info().access == Access::scorer; });
+    const bool scores =
+        std::any_of(methods_.begin(), methods_.end(), [](const auto& method) { return method->info().uses_plan(); });
     for (const Photo& photo : photos_) {
       if (!scores || !photo.problem.empty()) continue;
       try {

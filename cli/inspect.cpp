@@ -115,7 +115,11 @@ Json to_json(const Inspection& inspection) {
   const Graph& graph = *inspection.graph;
   Json layers = Json::array();
   for (const LayerInfo& layer : inspection.layers)
-    layers.push_back({{"name", layer.name}, {"value", layer.value}, {"shape", to_string(layer.shape)}});
+    layers.push_back({{"name", layer.name},
+                      {"value", layer.value},
+                      {"shape", to_string(layer.shape)},
+                      {"grid", {layer.height, layer.width}},
+                      {"channels", layer.channels}});
   Json json = {{"format", "vitrail-inspection"},
                {"version", 1},
                {"path", graph.path()},
@@ -139,9 +143,13 @@ Json to_json(const Inspection& inspection) {
 
 void print_layers(const std::vector<LayerInfo>& layers) {
   constexpr size_t shown = 6;
+  const auto grid = [](const LayerInfo& layer) {
+    return std::to_string(layer.height) + " x " + std::to_string(layer.width) + " positions, " +
+           std::to_string(layer.channels) + " channels";
+  };
   std::vector<std::vector<std::string>> rows;
   for (size_t i = 0; i < layers.size() && i < shown; ++i)
-    rows.push_back({layers[i].name, to_string(layers[i].shape), i == 0 ? "proposed" : ""});
+    rows.push_back({layers[i].name, to_string(layers[i].shape), grid(layers[i]), i == 0 ? "proposed" : ""});
   std::cout << "layers for gradcam" << (layers.empty() ? ": none keeps positions of the photo" : "") << '\n';
   print_table(rows, "  ");
   if (layers.size() > shown) std::cout << "  and " << layers.size() - shown << " more (--json lists all)\n";

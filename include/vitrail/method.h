@@ -35,9 +35,13 @@ struct MethodInfo {
   std::string guarantees;  ///< what is exact, what is sampled, what completeness holds
   std::string source;      ///< the paper
   Access access = Access::scorer;
+  bool scores_inputs = false;  ///< of a layer method: it scores whole inputs too, so a plan for scoring helps
   bool is_signed = true;
   std::string unit;
   std::vector<OptionInfo> options = {};
+
+  /// It sends whole inputs through the model without gradients, as a plan does fast.
+  bool uses_plan() const { return access == Access::scorer || scores_inputs; }
 };
 
 /// A parsed method: name and options. Immutable; may be run from several threads at once.
@@ -57,6 +61,12 @@ class Method {
     int64_t forwards = 0, backwards = 0;
   };
   virtual Cost cost(int64_t height, int64_t width, int64_t targets) const = 0;
+
+  /// The same where the network is known: the cost of layer methods may be that of the layer's channels or positions,
+  /// which cost() leaves out. Default: cost().
+  virtual Cost cost_on(const Scorer& scorer, int64_t height, int64_t width) const {
+    return cost(height, width, static_cast<int64_t>(scorer.targets().size()));
+  }
 };
 
 /// Every method, in the order of the documentation.

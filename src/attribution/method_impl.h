@@ -63,8 +63,12 @@ class MethodDefinition : public MethodEntry {
   using Explain = std::vector<Explanation>(const ScorerType&, const Tensor&, const Options&, const Execution&);
   using CostOf = Method::Cost(const Options&, int64_t height, int64_t width, int64_t targets);
 
-  MethodDefinition(MethodInfo info, OptionTable<Options> table, Explain* explain, CostOf* cost)
-      : info_(std::move(info)), table_(std::move(table)), explain_(explain), cost_(cost) {
+  /// Where the cost depends on the network; `cost` says then what is known without.
+  using CostOn = Method::Cost(const Options&, const ScorerType&, int64_t height, int64_t width);
+
+  MethodDefinition(MethodInfo info, OptionTable<Options> table, Explain* explain, CostOf* cost,
+                   CostOn* cost_on = nullptr)
+      : info_(std::move(info)), table_(std::move(table)), explain_(explain), cost_(cost), cost_on_(cost_on) {
     info_.options = table_.infos();
   }
 
@@ -72,6 +76,11 @@ class MethodDefinition : public MethodEntry {
 
   std::unique_ptr<Method> parse(const Settings& settings) const override {
     return std::make_unique<Parsed>(*this, table_.parse(info_.name, settings));
+  }
+
+  Method::Cost cost_on(const Options& options, const ScorerType& scorer, int64_t height, int64_t width) const {
+    if (cost_on_) return cost_on_(options, scorer, height, width);
+    return cost_(options, height, width, static_cast<int64_t>(scorer.targets().size()));
   }
 
   std::string canonical(const Options& options) const { return info_.name + ":" + table_.canonical(options); }
@@ -91,8 +100,7 @@ class MethodDefinition : public MethodEntry {
     common.plan["batch"] = std::to_string(execution.batch);
     if constexpr (requires { options.seed; }) common.seed = options.seed;
     if constexpr (requires { options.baseline; }) common.baseline = options.baseline.name();
-    const auto targets = static_cast<int64_t>(scorer.targets().size());
-    const Method::Cost cost = cost_(options, inputs.size(2), inputs.size(3), targets);
+    const Method::Cost cost = cost_on(options, scorer, inputs.size(2), inputs.size(3));
 
     std::vector<Explanation> results;
     for (int64_t i = 0; i < inputs.size(0); ++i) {
@@ -119,6 +127,11 @@ class MethodDefinition : public MethodEntry {
     Cost cost(int64_t height, int64_t width, int64_t targets) const override {
       return definition_.cost_(options_, height, width, targets);
     }
+    Cost cost_on(const Scorer& scorer, int64_t height, int64_t width) const override {
+      const auto* enough = dynamic_cast<const ScorerType*>(&scorer);
+      if (!enough) refuse_access(definition_.info_);
+      return definition_.cost_on(options_, *enough, height, width);
+    }
 
    private:
     const MethodDefinition& definition_;  ///< static: outlives every parsed method
@@ -129,6 +142,7 @@ class MethodDefinition : public MethodEntry {
   OptionTable<Options> table_;
   Explain* explain_;
   CostOf* cost_;
+  CostOn* cost_on_;
 };
 
 }  // namespace vitrail

@@ -49,7 +49,7 @@ ImageResult explain_image(const Model& model, const Image& image, const Methods&
   for (const auto& method : methods) {
     result.interrupted = execution.cancelled && execution.cancelled->load();
     if (result.interrupted) break;
-    const Probe& probe = method->info().access == Access::scorer ? *by_plan : *by_graph;
+    const Probe& probe = method->info().uses_plan() ? *by_plan : *by_graph;
     for (Explanation& explanation : method->explain(probe, prepared.input, execution))
       result.explanations.push_back(std::move(explanation));
   }
@@ -66,10 +66,11 @@ Estimate estimate_explanations(const Model& model, const Image& image, const Met
                                std::span<const std::string> targets, const Execution& execution) {
   const Tensor input = model.prepare(image).input;
   Estimate estimate;
-  estimate.targets = static_cast<int64_t>(targets_of(model, input, targets).size());
+  const auto probe = model.probe(targets_of(model, input, targets));
+  estimate.targets = static_cast<int64_t>(probe->targets().size());
   estimate.seconds_per_forward = measure_forward(model, input, execution.batch);
   for (const auto& method : methods) {
-    const Method::Cost cost = method->cost(input.size(2), input.size(3), estimate.targets);
+    const Method::Cost cost = method->cost_on(*probe, input.size(2), input.size(3));
     const auto steps = static_cast<double>(cost.forwards + 2 * cost.backwards);
     estimate.methods.push_back(
         {method->canonical(), cost.forwards, cost.backwards, steps * estimate.seconds_per_forward});
