@@ -41,7 +41,6 @@ def grad_cam(side, peer):
 
 GRADIENT_CAMS = {
     "gradcam": "GradCAM",
-    "gradcam_pp": "GradCAMPlusPlus",
     "hirescam": "HiResCAM",
     "elementwise_cam": "GradCAMElementWise",
     "layercam": "LayerCAM",
@@ -61,6 +60,37 @@ def test_cams_of_gradients(side, require, method):
         ours = side.explain(f"{method}:layer={side.layer},relu=false")[0]["cells"]
         theirs = -grad_cam_signed(side, GRADIENT_CAMS[method])
     assert_agree(ours, theirs)
+
+
+def test_grad_cam_plus_plus(side, require):
+    """vitrail is the paper's formula. The peer adds 1e-6 to its denominator, 2 G^2 + G^3 sum A, which behind a global
+    average is of that size itself: G is a weight divided by the number of positions. Without it both agree."""
+    require("gradcam_pp")
+    activation, gradient = value_of(side), gradient_of(side)
+    total = activation.sum((1, 2), keepdims=True)
+
+    def formula(added):
+        denominator = 2 * gradient**2 + gradient**3 * total + added
+        with np.errstate(all="ignore"):
+            alpha = np.where(gradient != 0, gradient**2 / denominator, 0)
+        return np.maximum(np.einsum("k,khw->hw", (np.maximum(gradient, 0) * alpha).sum((1, 2)), activation), 0)
+
+    assert_agree(grad_cam(side, "GradCAMPlusPlus"), formula(1e-6))
+    assert_agree(side.explain(f"gradcam_pp:layer={side.layer}")[0]["cells"], formula(0))
+
+
+def gradient_of(side):
+    """[K,h,w] of the score with respect to the module's value."""
+    seen = {}
+
+    def keep(module, inputs, output):
+        seen["value"] = output.detach().requires_grad_()
+        return seen["value"]
+
+    handle = side.module.register_forward_hook(keep)
+    score = side.network(side.x)[0, side.target]
+    handle.remove()
+    return torch.autograd.grad(score, seen["value"])[0][0].numpy()
 
 
 def grad_cam_signed(side, peer):
