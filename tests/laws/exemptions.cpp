@@ -35,13 +35,18 @@ const std::vector<Exemption>& exemptions() {
       {"linearity", {"saliency", "squaregrad", "vargrad"}, "absolute values, squares or variances of the gradient"},
       {"linearity", {"guided_backprop", "deconvnet", "guided_gradcam"}, "keeps positive gradients only, by definition"},
       {"linearity",
-       {"gradcam_pp", "elementwise_cam", "layercam", "smooth_gradcam_pp", "scorecam", "ss_cam", "is_cam", "ablation_cam",
-        "recipro_cam", "eigen_cam", "eigen_gradcam", "fem", "random_cam"},
+       {"gradcam_pp", "elementwise_cam", "layercam", "smooth_gradcam_pp", "scorecam", "ss_cam", "is_cam",
+        "ablation_cam", "recipro_cam", "eigen_cam", "eigen_gradcam", "fem", "random_cam"},
        "rectifies, normalises or decomposes per target, by definition"},
       {"linearity", {"sobol", "morris", "dgsm", "dgsm_morris", "hsic"}, "squares or absolute values of effects"},
       {"invariance",
        {"guided_backprop", "deconvnet", "guided_gradcam"},
        "its rule belongs to the operator Relu, not to the function: declared in its description"},
+      {"small gap", {"expected_gradients"}, "the gap is zero in expectation only, and the samples of the test are few"},
+      {"NaN hidden",
+       {"sobol", "morris", "hsic"},
+       "fades cells by all levels: one that is shown a little keeps its NaN"},
+      {"option relu", {"elementwise_cam"}, "its terms are rectified one by one: their sum is never negative"},
   };
   return table;
 }
