@@ -36,7 +36,9 @@ TEST_P(Runs, TheResultIsComplete) {
       EXPECT_GE(result.standard_error.min().item<double>(), 0);
     }
   }
-  EXPECT_GT(difference(results[0].map, results[1].map), 0) << "both targets have the same map";
+  if (exemption("a target of its own", name()).empty()) {
+    EXPECT_GT(difference(results[0].map, results[1].map), 0) << "both targets have the same map";
+  }
 }
 
 TEST_P(Runs, SameSeedSameBytes) {
