@@ -4,7 +4,7 @@ by the peer's time. Below 1 vitrail is faster.
 
     bench/attribution.py [--cases rise ig ...] [--nets demo ...] [--photos 3] [--seeds 1 2] [--scale 1]
 
-As good: for sampling methods, the rank correlation with a converged map on 8x8 cells (attribution_references.py), mean over
+As good: for sampling methods, the rank correlation with a converged map on 8x8 cells (attribution_parts/references.py), mean over
 photos and seeds; the cheapest setting of a ladder that reaches the peer's is taken. For the others, the same map (cosine),
 or for integrated gradients the same gap of completeness.
 Timed: the explanation alone, on one thread on both sides. On vitrail's side that is `seconds` of the result, which the
@@ -37,9 +37,10 @@ import onnxruntime  # noqa: E402
 import PIL.Image  # noqa: E402
 import torch  # noqa: E402
 
-sys.path[:0] = [str(SOURCE / folder) for folder in ("tests/peers/standin", "scripts", "bench")]
-import attribution_peers as peers  # noqa: E402
-import attribution_references as references  # noqa: E402
+sys.path[:0] = [str(SOURCE / folder) for folder in ("tests/peers/standin", "scripts", "bench/attribution_parts")]
+import references  # noqa: E402
+
+import peers  # noqa: E402
 
 COMMAND = Path(os.environ.get("VITRAIL_COMMAND", SOURCE / "build" / "release" / "vitrail"))
 CORPUS = Path(os.environ.get("VITRAIL_CORPUS", SOURCE.parent / "shared" / "corpus"))
@@ -60,7 +61,7 @@ class Case:
     gate: float
     peer: str  # what is run on the other side
     ladder: tuple  # of vitrail's settings, cheapest first; one: fixed
-    reference: str = ""  # of attribution_references; empty: the peer's own map
+    reference: str = ""  # of references.DEFINITIONS; empty: the peer's own map
     tolerance: float = 0.0  # of the rank correlation
     least: float | None = None  # mean rank correlation wanted, instead of the peer's
     size: int = 224

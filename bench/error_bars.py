@@ -105,7 +105,7 @@ def early_stop(net, photo, name, tolerance, seeds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--nets", nargs="*", default=list(NETS), choices=NETS)
+    parser.add_argument("--nets", nargs="*", default=[NETS[0]], choices=NETS)
     parser.add_argument("--photos", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--methods", nargs="*", default=list(dict.fromkeys([*STUDIES, *STOPS])))
