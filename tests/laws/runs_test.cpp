@@ -163,7 +163,8 @@ TEST_P(Runs, MemoryDoesNotGrowWithTheSamples) {
     note_exemption("memory", name(), "takes no number of samples");
     GTEST_SKIP();
   }
-  const auto& [option, counts] = *found;
+  const std::string option = found->first;
+  const auto counts = found->second;
   const auto peak = [&](const std::string& count) {
     Watcher watcher;
     Execution execution;
