@@ -45,7 +45,6 @@ GRADIENT_CAMS = {
     "elementwise_cam": "GradCAMElementWise",
     "layercam": "LayerCAM",
     "xgradcam": "XGradCAM",
-    "eigen_gradcam": "EigenGradCAM",
 }
 
 
@@ -54,11 +53,6 @@ def test_cams_of_gradients(side, require, method):
     require(method)
     ours = side.explain(f"{method}:layer={side.layer}")[0]["cells"]
     theirs = grad_cam(side, GRADIENT_CAMS[method])
-    if method == "eigen_gradcam" and (ours * theirs).sum() <= 0:
-        # A singular vector has no sign. vitrail takes the one of the plain sum over channels, so that a map that speaks
-        # for the target stays one; the peer keeps what the decomposition happens to return, and ReLU then erases it.
-        ours = side.explain(f"{method}:layer={side.layer},relu=false")[0]["cells"]
-        theirs = -grad_cam_signed(side, GRADIENT_CAMS[method])
     assert_agree(ours, theirs)
 
 
@@ -109,19 +103,25 @@ def grad_cam_signed(side, peer):
     return image[0]
 
 
-def test_eigen_cam(side, require):
+def first_component(values, centred):
+    """[h,w]: [K,h,w] projected on its first right singular vector, as positions x channels."""
+    flat = values.reshape(len(values), -1).T
+    flat = flat - flat.mean(0) if centred else flat
+    return (flat @ np.linalg.svd(flat, full_matrices=False)[2][0]).reshape(values.shape[1:])
+
+
+@pytest.mark.parametrize("method, peer", [("eigen_cam", "EigenCAM"), ("eigen_gradcam", "EigenGradCAM")])
+def test_eigen_cams(side, require, method, peer):
     """The peer subtracts each channel's mean before the decomposition: the first principal component. The paper projects on
-    the first right singular vector of the values as they are, and so does vitrail: it is compared with NumPy's."""
-    require("eigen_cam")
-    activation = value_of(side)
-    flat = activation.reshape(len(activation), -1).T  # positions x channels
-    projection = (flat @ np.linalg.svd(flat, full_matrices=False)[2][0]).reshape(activation.shape[1:])
-    ours = side.explain(f"eigen_cam:layer={side.layer},relu=false")[0]["cells"]
-    sign = np.sign((ours * projection).sum())
-    assert_agree(ours, sign * projection)
-    centred = flat - flat.mean(0)
-    component = (centred @ np.linalg.svd(centred, full_matrices=False)[2][0]).reshape(activation.shape[1:])
-    theirs = grad_cam_signed(side, "EigenCAM")
+    the first right singular vector of the values as they are, and so does vitrail. Both are NumPy's; and a singular
+    vector has no sign: vitrail takes the one of the plain sum over channels, the peer what the decomposition returns,
+    of which its ReLU may then leave nothing."""
+    require(method)
+    values = value_of(side) * (gradient_of(side) if method == "eigen_gradcam" else 1)
+    ours = side.explain(f"{method}:layer={side.layer},relu=false")[0]["cells"]
+    expected = first_component(values, centred=False)
+    assert_agree(ours, np.sign((expected * values.sum(0)).sum()) * expected)
+    theirs, component = grad_cam_signed(side, peer), first_component(values, centred=True)
     assert_agree(np.sign((theirs * component).sum()) * theirs, component)
 
 
@@ -170,9 +170,15 @@ def test_ablation_cam(side, require):
 
 
 def test_fem(side, require):
+    """vitrail follows the paper: sum of the masks of rare values, A >= mean + 2 std, weighted by the channel's mean. The peer
+    weights the channels themselves by the share of their rare values."""
     require("fem")
+    values = value_of(side)
+    mean, deviation = values.mean((1, 2), keepdims=True), values.std((1, 2), keepdims=True)
     ours = side.explain(f"fem:layer={side.layer}")[0]["cells"]
-    assert_agree(ours, grad_cam(side, "FEM"))
+    assert_agree(ours, ((values >= mean + 2 * deviation) * mean).sum(0))
+    share = (values > mean + 2 * deviation).mean((1, 2), keepdims=True)
+    assert_agree(grad_cam(side, "FEM"), np.maximum((share * values).sum(0), 0))
 
 
 def test_shapley_cam(side, require):

@@ -8,6 +8,7 @@ from pathlib import Path
 import captum.attr
 import numpy as np
 import pytest
+import torch
 from captum.attr._utils.lrp_rules import EpsilonRule
 from conftest import Side, assert_agree
 from peer_nets import NETS, SIZE
@@ -44,6 +45,17 @@ def test_composites(tmp_path, require, composite, net):
     assert_agree(ours, zennit(side, net, COMPOSITES[composite]))
 
 
+class WithoutFlatten(torch.nn.Module):
+    """The same layers; Captum has no rule for the module Flatten, nor lets one be set."""
+
+    def __init__(self, layers):
+        super().__init__()
+        self.features, self.head = layers[:-2], layers[-1]
+
+    def forward(self, x):
+        return self.head(self.features(x).flatten(1))
+
+
 @pytest.mark.parametrize("net", ["average", "no_bias", "plain"])
 def test_epsilon(tmp_path, require, net):
     """LRP-epsilon everywhere, against Captum with the same epsilon on every layer."""
@@ -52,7 +64,7 @@ def test_epsilon(tmp_path, require, net):
     for module in side.network.modules():
         if hasattr(module, "weight"):
             module.rule = EpsilonRule(epsilon=1e-6)
-    theirs = captum.attr.LRP(side.network).attribute(side.leaf(), target=side.target).detach()
+    theirs = captum.attr.LRP(WithoutFlatten(side.network)).attribute(side.leaf(), target=side.target).detach()
     ours = side.explain("lrp:composite=epsilon,epsilon=1e-6")[0]["map"]
     assert_agree(ours, theirs[0].sum(0), 1)
 
