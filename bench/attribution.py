@@ -222,7 +222,7 @@ class Result:
 
     def __init__(self, case, net):
         self.case, self.net, self.ratios, self.notes, self.setting = case, net, [float("inf")], "", "failed"
-        self.reached = False
+        self.reached, self.correlation = False, 0.0
 
     @property
     def ratio(self):
@@ -253,7 +253,8 @@ def sampled(name, case, setup, arguments, given):
             times.append(statistics.median(r[2] for r in runs))
         result.ratios = [ours / theirs for ours, theirs in zip(times, peer_seconds)]
         result.setting = setting
-        result.reached = statistics.fmean(correlations) >= least
+        result.correlation = statistics.fmean(correlations)
+        result.reached = result.correlation >= least
         result.notes = f"{statistics.median(times):.2f} s / {statistics.median(peer_seconds):.2f} s, correlation {statistics.fmean(correlations):.3f} / {statistics.fmean(wanted):.3f}"
         print(f"    {setting}: {result.notes}", flush=True)
         if result.reached:
@@ -362,6 +363,10 @@ def main():
 
 
 def report(results):
+    for name in (name for name, case in CASES.items() if case.least is not None):  # a mean over nets, too
+        rows = [r for r in results if r.case == name]
+        for r in rows:
+            r.reached = statistics.fmean(row.correlation for row in rows) >= CASES[name].least
     print(f"\n{'case':<16}{'net':<24}{'ratio':>8}  {'gate':>6}  setting; last photo or means, vitrail / peer")
     for r in results:
         print(
