@@ -72,6 +72,8 @@ const std::vector<Exemption>& exemptions() {
       {"shift", {"xrai"}, "segments of a picture are not those of the shifted one"},
       {"shift", {"exact_shapley"}, "16 regions at most: no cell is as small as the shift"},
 
+      {"shift", {"internal_influence"}, "behind a global average the mean gradient is the same at every position"},
+
       {"constant model", {"eigen_cam", "fem", "random_cam"}, "has no target: the score does not enter"},
 
       {"NaN hidden",

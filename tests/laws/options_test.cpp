@@ -33,6 +33,10 @@ const std::vector<Context>& contexts() {
       {{"hsic"}, "top", {{"samples", "400"}}, {"1", "2", "3", "4", "5"}},
       {{"shapley"}, "tolerance", {{"permutations", "64"}}, {"0.9", "3"}},
       {{"shapley"}, "top", {{"permutations", "64"}}, {"1", "2", "3", "4", "5"}},
+      {{"xrai"}, "max_steps", {{"steps", "2"}, {"tolerance", "0"}}, {"4"}},
+      {{"internal_influence", "layer_ig"}, "steps", {{"layer", "r1"}}, {"3"}},  // the last layer's rest is linear
+      {{"internal_influence"}, "baseline", {{"layer", "r1"}}, {"200", "mean"}},
+      {{"internal_influence"}, "forgrad", {{"layer", "r1"}}, {"0.3", "3"}},
       {{}, "tolerance", {{"replicates", "16"}}, {"0.9", "3"}},
       {{}, "top", {{"replicates", "64"}, {"designs", "8"}, {"grid", "2"}}, {"1", "2", "3", "4"}},
       {{"occlusion"}, "normalise_coverage", {{"stride", "2"}}, {"true"}},
