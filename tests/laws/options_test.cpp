@@ -33,6 +33,7 @@ const std::vector<Context>& contexts() {
       {{"hsic"}, "top", {{"samples", "400"}}, {"1", "2", "3", "4", "5"}},
       {{"shapley"}, "tolerance", {{"permutations", "64"}}, {"0.9", "3"}},
       {{"shapley"}, "top", {{"permutations", "64"}}, {"1", "2", "3", "4", "5"}},
+      {{"xrai"}, "divisions", {{"finest", "4"}}, {"1", "2"}},
       {{"xrai"}, "max_steps", {{"steps", "2"}, {"tolerance", "0"}}, {"4"}},
       {{"internal_influence", "layer_ig"}, "steps", {{"layer", "r1"}}, {"3"}},  // the last layer's rest is linear
       {{"internal_influence"}, "baseline", {{"layer", "r1"}}, {"200", "mean"}},
