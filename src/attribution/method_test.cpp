@@ -117,7 +117,7 @@ TEST(MethodStrings, NumbersKeepTheirShortestForm) {
 
 TEST(MethodStrings, MistakesAreExplained) {
   const std::map<std::string, std::vector<std::string>> expected = {
-      {"sobl", {"Unknown method \"sobl\"", "Known: saliency", "Did you mean \"sobol\"?"}},
+      {"sobl", {"Unknown method \"sobl\"", "Nearest of", "sobol"}},
       {"", {"Unknown method \"\""}},
       {"sobol:gird=8",
        {"sobol has no option \"gird\"", "Known: baseline, designs, estimator, grid", "Did you mean \"grid\"?"}},

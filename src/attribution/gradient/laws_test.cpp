@@ -108,8 +108,9 @@ INSTANTIATE_TEST_SUITE_P(Methods, GradientLaw,
                                          "squaregrad:samples=21", "vargrad:samples=21", "expected_gradients:samples=21",
                                          "fullgrad", "fullgrad:terms=paper", "guided_backprop", "deconvnet",
                                          "guided_gradcam", "gradcam", "conductance:steps=9",
-                                         "internal_influence:steps=9", "layer_ig:steps=9", "saliency:layer=conv",
-                                         "ig:layer=conv,max_steps=20,steps=5", "smoothgrad:layer=relu,samples=9"));
+                                         "internal_influence:steps=9", "layer_ig:layer=conv,steps=9",
+                                         "saliency:layer=conv", "ig:layer=conv,max_steps=20,steps=5",
+                                         "smoothgrad:layer=conv,samples=9"));
 
 TEST_P(GradientLaw, FillsTheResult) {
   const auto results = explain(method(), net_, photos());
@@ -126,7 +127,7 @@ TEST_P(GradientLaw, FillsTheResult) {
     EXPECT_EQ(parse_method(result.method)->canonical(), result.method);
     EXPECT_EQ(result.method, parse_method(method())->canonical());
     if (on_layer()) {
-      EXPECT_EQ(result.cells.sizes(), (std::vector<int64_t>{5, 7}));
+      EXPECT_EQ(result.cells.sizes(), (std::vector<int64_t>{3, 4}));
       EXPECT_FALSE(result.plan.at("layer").empty());
     }
   }
@@ -224,7 +225,8 @@ class Combined : public PooledNet {
 TEST_P(GradientLaw, MapsAreLinearInTheScore) {
   if (const std::string why = reason("linearity"); !why.empty()) GTEST_SKIP() << method() << ": " << why;
   // The integrals must take the same nodes for every score.
-  const std::string same = method().starts_with("ig") ? method() + ",tolerance=0" : method();
+  const std::string same =
+      method().starts_with("ig") ? std::string("ig:max_steps=9,steps=9") + (on_layer() ? ",layer=conv" : "") : method();
   const auto parts = explain(same, net_, photos()), whole = explain(same, Combined(), photos());
   for (size_t n = 0; n < 2; ++n)
     EXPECT_LT(difference(whole[n].map, parts[2 * n].map * 2 - parts[2 * n + 1].map * 0.5), 1e-5);
@@ -249,7 +251,7 @@ TEST_P(GradientLaw, APixelThatIsNotUsedGetsZero) {
   } net;
   const Tensor map = explain(method(), net, photos())[0].map;
   EXPECT_EQ(map[2][4].item<double>(), 0);
-  EXPECT_NE(map[3][4].item<double>(), 0);
+  EXPECT_GT(map.abs().max().item<double>(), 0);
 }
 
 TEST_P(GradientLaw, AConstantScoreIsAZeroMapThatSaysSo) {
@@ -360,7 +362,7 @@ TEST_P(GradientLaw, EveryOptionMatters) {
       {"samples", "5"},
       {"noise", "1"},
       {"seed", "2"},
-      {"layer", "conv"},
+      {"layer", on_layer() ? "relu" : "conv"},
       {"relu", "false"},
       {"distribution", "uniform"},
       {"fraction", "0.7"},
@@ -369,7 +371,7 @@ TEST_P(GradientLaw, EveryOptionMatters) {
       {"finest", "5"},
       {"divisions", "1"},
       {"terms", "paper"},
-      {"forgrad", "1.5"},
+      {"forgrad", "0.9"},
   };
   const auto parsed = parse_method(method());
   const std::string name = parsed->info().name;
@@ -378,7 +380,7 @@ TEST_P(GradientLaw, EveryOptionMatters) {
     // Without a tolerance the doubling goes on to max_steps, from where it began.
     if (name == "integrated_gradients" || name == "xrai")
       settings = {{"steps", "2"}, {"max_steps", "44"}, {"tolerance", "0"}};
-    if (method().find("layer=") != std::string::npos) settings["layer"] = "relu";
+    if (on_layer()) settings["layer"] = "conv";
     if (method().find("terms=") != std::string::npos) settings["terms"] = key == "terms" ? "signed" : "paper";
     if (!key.empty() && key != "terms") settings[key] = value;
     if (key == "terms" && method().find("terms=") == std::string::npos) settings[key] = value;
@@ -387,8 +389,11 @@ TEST_P(GradientLaw, EveryOptionMatters) {
     return explain(text, net_, photos())[0].map;
   };
   const Tensor usual = map_with("", "");
-  for (const OptionInfo& option : parsed->info().options)
+  for (const OptionInfo& option : parsed->info().options) {
+    // This net has no rules behind its layers; those of graphs are in layer_methods_test.
+    if (option.name == "layer" && (name == "guided_backprop" || name == "deconvnet")) continue;
     EXPECT_FALSE(usual.equal(map_with(option.name, other.at(option.name)))) << option.name;
+  }
 }
 
 }  // namespace
