@@ -107,8 +107,8 @@ INSTANTIATE_TEST_SUITE_P(Methods, GradientLaw,
                                          "xrai:divisions=2,finest=3,max_steps=20,steps=5", "smoothgrad:samples=21",
                                          "squaregrad:samples=21", "vargrad:samples=21", "expected_gradients:samples=21",
                                          "fullgrad", "fullgrad:terms=paper", "guided_backprop", "deconvnet",
-                                         "guided_gradcam", "gradcam", "conductance:steps=9",
-                                         "internal_influence:steps=9", "layer_ig:layer=conv,steps=9",
+                                         "guided_gradcam", "gradcam", "conductance:layer=conv,steps=9",
+                                         "internal_influence:layer=conv,steps=9", "layer_ig:layer=conv,steps=9",
                                          "saliency:layer=conv", "ig:layer=conv,max_steps=20,steps=5",
                                          "smoothgrad:layer=conv,samples=9"));
 
