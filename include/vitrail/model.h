@@ -58,6 +58,9 @@ class Model {
   Tensor logits_from(const Tensor& inputs, const std::string& layer, const Tensor& value,
                      const RunOptions& options = {}) const;
 
+  /// Logits of `samples` samples from whatever values of the graph are fed.
+  Tensor logits_of(const Feeds& feeds, int64_t samples, const RunOptions& options = {}) const;
+
   /// The `top` best classes of each input.
   std::vector<std::vector<Prediction>> predict(const Tensor& inputs, int64_t top = 5) const;
 

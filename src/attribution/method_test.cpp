@@ -29,8 +29,10 @@ std::string error_of(const std::string& text) {
 TEST(Methods, AreListedInTheOrderOfTheDocumentation) {
   std::vector<std::string> names;
   for (const MethodInfo& info : methods()) names.push_back(info.name);
-  EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad",
-                                 "vargrad", "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam",
+  EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "guided_ig", "blur_ig", "xrai",
+                                 "smoothgrad", "squaregrad", "vargrad", "expected_gradients", "fullgrad",
+                                 "guided_backprop", "deconvnet", "guided_gradcam", "conductance", "internal_influence",
+                                 "layer_ig",
                                  "gradcam", "gradcam_pp", "hirescam", "elementwise_cam", "layercam", "xgradcam",
                                  "occlusion", "rise", "sobol", "morris", "dgsm", "dgsm_morris"));
 }
@@ -48,21 +50,31 @@ TEST(Methods, DescribeThemselves) {
 /// Every method with every option at another value than its default, in canonical form.
 class MethodString : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(AllOptions, MethodString,
-                         testing::Values("saliency:reducer=mean", "gradient_x_input:reducer=sum",
-                                         "integrated_gradients:baseline=127.5,max_steps=64,steps=8,tolerance=0.001",
-                                         "smoothgrad:noise=0.1,reducer=max,samples=9,seed=18446744073709551615",
+                         testing::Values("saliency:forgrad=15,layer=layer3,reducer=mean",
+                                         "gradient_x_input:forgrad=1.5,layer=layer3,reducer=sum",
+                                         "integrated_gradients:baseline=127.5,forgrad=15,layer=layer3,max_steps=64,"
+                                         "steps=4,tolerance=0.001",
+                                         "guided_ig:baseline=black,forgrad=15,fraction=0.1,layer=layer3,"
+                                         "max_distance=0.5,steps=20",
+                                         "blur_ig:forgrad=15,layer=layer3,sigma=20,steps=20",
+                                         "xrai:divisions=3,finest=8,forgrad=15,layer=layer3,max_steps=64,steps=4,"
+                                         "tolerance=0.1",
+                                         "smoothgrad:forgrad=15,layer=layer3,noise=0.1,reducer=max,samples=9,"
+                                         "seed=18446744073709551615",
+                                         "fullgrad:forgrad=15,terms=paper",
+                                         "conductance:baseline=mean,forgrad=15,layer=layer3,steps=20",
                                          "gradcam:layer=layer4.1/Conv:0,relu=false",
-                                         "occlusion:baseline=mean,normalise_coverage=true,patch=7,stride=3",
-                                         "rise:baseline=black,grid=5,keep=0.25,masks=30,seed=2",
-                                         "sobol:baseline=black,designs=4,estimator=janon,grid=3,operation=amplitude,"
+                                         "occlusion:baseline=mean,layer=layer3,normalise_coverage=true,patch=7,stride=3",
+                                         "rise:baseline=black,grid=5,keep=0.25,layer=layer3,masks=30,seed=2",
+                                         "sobol:baseline=black,designs=4,estimator=janon,grid=3,layer=layer3,operation=amplitude,"
                                          "regions=slic,replicates=2,sampler=owen,seed=4,tolerance=0.1,top=3",
-                                         "morris:baseline=blur:4,designs=8,grid=3,operation=amplitude_legacy,"
+                                         "morris:baseline=blur:4,designs=8,grid=3,layer=layer3,operation=amplitude_legacy,"
                                          "regions=slic,replicates=2,sampler=halton,seed=4,smoothing=0.2,tolerance=0.1,"
                                          "top=3",
-                                         "dgsm:baseline=noise:3,grid=3,operation=amplitude,regions=slic,replicates=2,"
+                                         "dgsm:baseline=noise:3,grid=3,layer=layer3,operation=amplitude,regions=slic,replicates=2,"
                                          "sampler=lhs,samples=8,seed=4,signed_mean=true,smoothing=0.2,tolerance=0.1,"
                                          "top=3",
-                                         "dgsm_morris:baseline=white,designs=3,grid=3,operation=amplitude,regions=slic,"
+                                         "dgsm_morris:baseline=white,designs=3,grid=3,layer=layer3,operation=amplitude,regions=slic,"
                                          "replicates=2,samples=8,seed=4,smoothing=0.2"));
 
 TEST_P(MethodString, CanonicalFormParsesBackToItself) {
@@ -83,7 +95,7 @@ TEST(MethodStrings, AListIsSplitWhereMethodsBegin) {
   ASSERT_EQ(parsed.size(), 3u);
   EXPECT_THAT(parsed[0]->canonical(), AllOf(HasSubstr("sobol:"), HasSubstr("grid=4"), HasSubstr("designs=16")));
   EXPECT_THAT(parsed[1]->canonical(), AllOf(HasSubstr("rise:"), HasSubstr("masks=20")));
-  EXPECT_EQ(parsed[2]->canonical(), "saliency:reducer=max");
+  EXPECT_EQ(parsed[2]->canonical(), "saliency:forgrad=0,layer=input,reducer=max");
 }
 
 TEST(MethodStrings, AliasesNameTheMethod) {
@@ -93,7 +105,7 @@ TEST(MethodStrings, AliasesNameTheMethod) {
 
 TEST(MethodStrings, OneSeedServesThoseThatDrawAndNameNone) {
   const auto parsed = parse_methods("saliency,smoothgrad,smoothgrad:seed=3", 9);
-  EXPECT_EQ(parsed[0]->canonical(), "saliency:reducer=max");
+  EXPECT_EQ(parsed[0]->canonical(), "saliency:forgrad=0,layer=input,reducer=max");
   EXPECT_THAT(parsed[1]->canonical(), HasSubstr("seed=9"));
   EXPECT_THAT(parsed[2]->canonical(), HasSubstr("seed=3"));
 }
@@ -105,7 +117,7 @@ TEST(MethodStrings, NumbersKeepTheirShortestForm) {
 
 TEST(MethodStrings, MistakesAreExplained) {
   const std::map<std::string, std::vector<std::string>> expected = {
-      {"sobl", {"Unknown method \"sobl\"", "Known: saliency", "Did you mean \"sobol\"?"}},
+      {"sobl", {"Unknown method \"sobl\"", "Nearest of", "sobol"}},
       {"", {"Unknown method \"\""}},
       {"sobol:gird=8",
        {"sobol has no option \"gird\"", "Known: baseline, designs, estimator, grid", "Did you mean \"grid\"?"}},

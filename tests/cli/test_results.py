@@ -221,9 +221,9 @@ def test_methods_are_listed_and_described():
     listed = document(vitrail("methods", "--json"))["methods"]
     names = [method["name"] for method in listed]
     assert names == [
-        "saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad", "vargrad",
-        "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam", "gradcam", "gradcam_pp",
-        "hirescam", "elementwise_cam", "layercam", "xgradcam", "occlusion", "rise", "sobol",
+        "saliency", "gradient_x_input", "integrated_gradients", "guided_ig", "blur_ig", "xrai", "smoothgrad",
+        "squaregrad", "vargrad", "expected_gradients", "fullgrad", "guided_backprop", "deconvnet", "guided_gradcam",
+        "conductance", "internal_influence", "layer_ig", "gradcam", "gradcam_pp", "hirescam", "elementwise_cam", "layercam", "xgradcam", "occlusion", "rise", "sobol",
         "morris", "dgsm", "dgsm_morris",
     ]  # fmt: skip
     text = vitrail("methods").stdout

@@ -19,7 +19,7 @@ using Definition = MethodDefinition<SmoothGradOptions, DifferentiableScorer>;
 /// What a sample's gradient [C,H,W] adds to the map, given the mean of the `before` gradients before it.
 struct Term {
   Tensor (*of)(const Tensor& gradient, const Tensor& mean, double before);
-  int64_t first;  ///< sample that has a term
+  int64_t first;  ///< sample that has a term; of those that need no mean, 0
 };
 
 const Term itself{[](const Tensor& gradient, const Tensor&, double) { return gradient; }, 0};
@@ -80,16 +80,20 @@ const Definition& variance() {
   return definition;
 }
 
-/// The running mean of gradients, and the moments of their terms.
+/// The running mean of gradients, where terms ask for it, and the moments of the terms.
 struct Sums {
   Tensor mean;  ///< float64 [C,H,W]
   RunningMoments terms;
   int64_t samples = 0;
 
   void add(const Tensor& gradient, const Term& term, Reducer reducer) {
-    if (samples >= term.first)
-      terms.add(reduce_channels(term.of(gradient, mean, static_cast<double>(samples)), reducer));
-    mean = mean + (gradient - mean) / static_cast<double>(++samples);
+    if (term.first == 0) {
+      terms.add(reduce_channels(term.of(gradient, {}, 0), reducer));
+      return;
+    }
+    const Tensor wide = gradient.to(at::kDouble);
+    if (samples >= term.first) terms.add(reduce_channels(term.of(wide, mean, static_cast<double>(samples)), reducer));
+    mean = mean + (wide - mean) / static_cast<double>(++samples);
   }
 };
 
@@ -105,7 +109,7 @@ std::vector<Explanation> average(const Definition& definition, const Term& term,
       const Tensor samples = run.input() + draw_noise(run.input(), options.seed, done, n) * sigma;
       const auto gradients = target_gradients(run, scorer, samples).gradients;
       for (size_t t = 0; t < sums.size(); ++t)
-        for (int64_t i = 0; i < n; ++i) sums[t].add(gradients[t][i].to(at::kDouble), term, options.reducer);
+        for (int64_t i = 0; i < n; ++i) sums[t].add(gradients[t][i], term, options.reducer);
       done += n;
     }
     for (size_t t = 0; t < sums.size(); ++t) {
