@@ -23,6 +23,8 @@
 
 namespace vitrail {
 
+class Model;
+
 class Scorer {
  public:
   virtual ~Scorer() = default;
@@ -68,6 +70,9 @@ class Probe : public DifferentiableScorer {
 
   /// Runs the rest of the network from the layer: scores [N,T], differentiable in `activation`.
   virtual Tensor score_from(const Tensor& inputs, const std::string& layer, const Tensor& activation) const = 0;
+
+  /// The model whose scores these are, for methods that walk over its graph themselves. Default: null, there is none.
+  virtual const Model* model() const { return nullptr; }
 };
 
 /// Any function as a scorer.

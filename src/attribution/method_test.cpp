@@ -31,8 +31,9 @@ TEST(Methods, AreListedInTheOrderOfTheDocumentation) {
   for (const MethodInfo& info : methods()) names.push_back(info.name);
   EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad",
                                  "vargrad", "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam",
-                                 "gradcam", "gradcam_pp", "hirescam", "elementwise_cam", "layercam", "xgradcam",
-                                 "occlusion", "rise", "sobol", "morris", "dgsm", "dgsm_morris"));
+                                 "gradcam", "gradcam_pp", "hirescam", "elementwise_cam", "layercam", "xgradcam", "lrp",
+                                 "attn_lrp", "deeplift", "attention_rollout", "gradient_rollout", "legrad", "occlusion",
+                                 "rise", "sobol", "morris", "dgsm", "dgsm_morris"));
 }
 
 TEST(Methods, DescribeThemselves) {
@@ -52,6 +53,11 @@ INSTANTIATE_TEST_SUITE_P(AllOptions, MethodString,
                                          "integrated_gradients:baseline=127.5,max_steps=64,steps=8,tolerance=0.001",
                                          "smoothgrad:noise=0.1,reducer=max,samples=9,seed=18446744073709551615",
                                          "gradcam:layer=layer4.1/Conv:0,relu=false",
+                                         "lrp:biases=false,channels=3+17,composite=excitation_backprop,epsilon=0.01,"
+                                         "gamma=0.5,layer=layer4.1,rules=conv1:zbox+fc:zplus",
+                                         "attn_lrp:biases=false,channels=1,epsilon=0.01,gamma=0.5,layer=blocks.3",
+                                         "deeplift:baseline=black", "attention_rollout:heads=max,residual=0.25",
+                                         "gradient_rollout:heads=min", "legrad:heads=max",
                                          "occlusion:baseline=mean,normalise_coverage=true,patch=7,stride=3",
                                          "rise:baseline=black,grid=5,keep=0.25,masks=30,seed=2",
                                          "sobol:baseline=black,designs=4,estimator=janon,grid=3,operation=amplitude,"

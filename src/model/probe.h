@@ -23,6 +23,7 @@ class ModelProbe : public Probe {
   std::vector<LayerInfo> spatial_layers() const override;
   Tensor activation(const Tensor& inputs, const std::string& layer) const override;
   Tensor score_from(const Tensor& inputs, const std::string& layer, const Tensor& activation) const override;
+  const Model* model() const override { return &model_; }
 
  private:
   Model model_;  ///< shares the graph

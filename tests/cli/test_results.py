@@ -223,8 +223,8 @@ def test_methods_are_listed_and_described():
     assert names == [
         "saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad", "vargrad",
         "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam", "gradcam", "gradcam_pp",
-        "hirescam", "elementwise_cam", "layercam", "xgradcam", "occlusion", "rise", "sobol",
-        "morris", "dgsm", "dgsm_morris",
+        "hirescam", "elementwise_cam", "layercam", "xgradcam", "lrp", "attn_lrp", "deeplift",
+        "attention_rollout", "gradient_rollout", "legrad", "occlusion", "rise", "sobol", "morris", "dgsm", "dgsm_morris",
     ]  # fmt: skip
     text = vitrail("methods").stdout
     assert all(name in text for name in names)
