@@ -76,17 +76,13 @@ Tensor rows_read(const Tensor& gradient) {
 }  // namespace
 
 std::optional<TokenGrid> find_token_grid(const RelevanceGraph& graph, int64_t tokens) {
-  std::optional<TokenGrid> grid;
   for (const Node& node : graph.nodes()) {
-    if (node.outputs[0] == Graph::Impl::kAbsent) continue;
     const Shape shape = graph.model().graph().value(graph.name(node.outputs[0])).shape;
-    if (shape.size() != 4 || mixes_by_attention(node) || node.type() == "MatMul" || node.type() == "Transpose")
-      continue;
+    if (node.type() != "Conv" || shape.size() != 4) continue;
     const int64_t height = shape[2].fixed, width = shape[3].fixed, extra = tokens - height * width;
-    if (height * width > 1 && extra >= 0 && extra <= kMostExtraTokens) grid = TokenGrid{height, width, extra};
-    if (grid && node.type() == "Conv") return grid;
+    if (height * width > 1 && extra >= 0 && extra <= kMostExtraTokens) return TokenGrid{height, width, extra};
   }
-  return grid;
+  return std::nullopt;
 }
 
 Attention find_attention(const RelevanceGraph& graph, const Tensors& values, const std::string& method) {

@@ -16,8 +16,8 @@ struct TokenGrid {
   int64_t tokens() const { return extra + height * width; }
 };
 
-/// The grid of a sequence of so many tokens: that of the first convolution, or what comes before it, whose positions
-/// they can be; nothing where there is none.
+/// The grid of a sequence of so many tokens: that of the first convolution whose positions they can be; nothing where
+/// there is none.
 std::optional<TokenGrid> find_token_grid(const RelevanceGraph& graph, int64_t tokens);
 
 struct AttentionLayer {

@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <vitrail/error.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "attribution/options.h"

@@ -125,8 +125,8 @@ std::optional<Layer> layer_of(const Graph::Impl& graph, const Node& node, int64_
   return Layer{plain_gemm(rows),
                weight * (type == "Gemm" ? attributes.get_float("alpha", 1) : 1.0),
                added.defined() ? *per_channel(added, channels, rank) : added,
-               rows ? [](const Tensor& scale, const Tensor& w, int64_t) { return w * scale.view({-1, 1}); }
-                    : [](const Tensor& scale, const Tensor& w, int64_t) { return w * scale; },
+               rows ? +[](const Tensor& scale, const Tensor& w, int64_t) { return w * scale.view({-1, 1}); }
+                    : +[](const Tensor& scale, const Tensor& w, int64_t) { return w * scale; },
                1,
                channels};
 }
