@@ -16,6 +16,7 @@
 #include <ATen/ops/linalg_vector_norm.h>
 #include <vitrail/error.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "ops/arguments.h"
@@ -78,7 +79,8 @@ class BatchNormalization : public Operator {
     return {y, moved(in[3], mean), moved(in[4], var)};
   }
   Relevance relevance(const RelevanceCall& call) const override {
-    if (training_) return relevance_of_rest(call);
+    const bool only_x = std::find(call.wanted.begin() + 1, call.wanted.end(), true) == call.wanted.end();
+    if (training_ || !only_x) return relevance_of_rest(call);
     if (!call.deeplift() && !call.rule.biases) return relevance_of_activation(call);
     return relevance_of_linear(call, /*all_operands=*/true);
   }

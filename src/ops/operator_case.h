@@ -227,8 +227,10 @@ inline void expect_reverse_step(const OperatorCase& given) {
   for (size_t k = 0; k < there.size(); ++k)
     if (f.weights()[k].defined()) expected += (f.weights()[k] * (step.out()[k] - there[k])).sum().item<double>();
   if (!std::isfinite(expected)) return;  // the baseline left the operator's domain
-  EXPECT_NEAR(sum_of_products(step.multipliers(base).sent, change), expected, 1e-5 * (1 + std::abs(expected)))
-      << "DeepLIFT";
+  const Relevance found = step.multipliers(base);
+  const double tolerance = found.rule == "path" ? 0.02 : 1e-9;  // an average over places does not see kinks
+  EXPECT_NEAR(sum_of_products(found.sent, change), expected, tolerance * (1 + std::abs(expected)))
+      << "DeepLIFT by " << found.rule;
 }
 
 /// The operators that expect_derivatives was called on so far; derivatives_test.cpp looks for the forgotten ones.

@@ -46,9 +46,10 @@ struct Layer {
 Tensor positive(const Tensor& t) { return t.clamp_min(0); }
 Tensor negative(const Tensor& t) { return t.clamp_max(0); }
 
-/// sum_j q_ij / (sum_i q_ij + b_j) R_j, of contributions q [J,I].
+/// sum_j q_ij / (sum_i q_ij + b_j) R_j, of contributions q [J,I]; nothing from outputs without any.
 Tensor divided(const Tensor& q, const Tensor& b, const Tensor& arrived) {
-  return at::matmul((arrived / (q.sum(1) + b)), q);
+  const Tensor sum = q.sum(1) + b;
+  return at::matmul(at::where(sum.eq(0), 0, arrived / sum), q);
 }
 
 Tensor by_formula(const Layer& layer, const LayerRule& rule, const Tensor& arrived) {
@@ -126,6 +127,17 @@ TEST_P(WeightedRule, IsItsFormula) {
   }
 }
 
+/// What there is to share: outputs without positive contributions have no share for them, nor without negative ones.
+double shareable(const Layer& layer, const LayerRule& rule, const Tensor& arrived) {
+  if (rule.kind != Kind::zplus && rule.kind != Kind::alpha_beta) return arrived.sum().item<double>();
+  const Tensor q = layer.matrix * layer.op.inputs[0].flatten();
+  const Tensor b = rule.biases ? layer.bias : at::zeros_like(layer.bias);
+  const Tensor up = (positive(q).sum(1) + positive(b)).ne(0), down = (negative(q).sum(1) + negative(b)).ne(0);
+  const Tensor share = rule.kind == Kind::zplus ? up.to(at::kDouble)
+                                                : up.to(at::kDouble) * rule.alpha - down.to(at::kDouble) * rule.beta;
+  return (share * arrived.flatten()).sum().item<double>();
+}
+
 // What arrives is shared among inputs and biases, and nothing is lost.
 TEST_P(WeightedRule, ConservesWithTheBiases) {
   for (const Layer& layer : layers()) {
@@ -136,7 +148,7 @@ TEST_P(WeightedRule, ConservesWithTheBiases) {
       LayerRule rule = rule_of(GetParam());
       rule.biases = biases;
       const Relevance found = Step(only_x, {arrived}).relevance(rule);
-      const double sum = arrived.sum().item<double>();
+      const double sum = shareable(layer, rule, arrived);
       EXPECT_NEAR(found.sent[0].sum().item<double>() + found.to_biases, sum, 1e-6 * (1 + std::abs(sum)));
       if (!biases) {
         EXPECT_EQ(found.to_biases, 0);
