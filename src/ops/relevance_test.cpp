@@ -32,6 +32,7 @@ struct Layer {
     const Tensor& x = op.inputs[0];
     OperatorCase bare = op;
     if (bare.inputs.size() > 2) bare.inputs[2] = Tensor();
+    bias = (op.run()[0] - bare.run()[0]).flatten();
     const Tensor units = at::eye(x.numel(), at::kDouble);
     Tensors columns;
     for (int64_t i = 0; i < x.numel(); ++i) {
@@ -39,7 +40,6 @@ struct Layer {
       columns.push_back(bare.run()[0].flatten());
     }
     matrix = at::stack(columns, 1);
-    bias = op.run()[0].flatten() - at::matmul(matrix, x.flatten());
   }
 };
 
