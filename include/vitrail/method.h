@@ -24,11 +24,11 @@ struct OptionInfo {
 };
 
 /// What a method asks of the model.
-enum class Access { scorer, gradient, layer };
+enum class Access { scorer, gradient, layer, graph };
 
 struct MethodInfo {
   std::string name;
-  std::string family;  ///< "gradient", "cam", "perturbation"
+  std::string family;  ///< "gradient", "cam", "relevance", "perturbation"
   std::vector<std::string> aliases = {};
   std::string summary;     ///< one sentence
   std::string cost;        ///< in forwards, as a formula of the options: "designs x replicates x (grid^2 + 1)"

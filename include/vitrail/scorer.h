@@ -24,6 +24,8 @@
 
 namespace vitrail {
 
+class Model;
+
 class Scorer {
  public:
   virtual ~Scorer() = default;
@@ -113,6 +115,9 @@ class Probe : public DifferentiableScorer {
   /// For one input [1,C,H,W]: gradient times bias of every node that is not linear without constants, such that they
   /// and gradient times input add up to the score. Default: a UsageError; a function has no nodes.
   virtual std::vector<BiasTerm> bias_terms(const Tensor& input) const;
+
+  /// The model whose scores these are, for methods that walk over its graph themselves. Default: null, there is none.
+  virtual const Model* model() const { return nullptr; }
 };
 
 /// Any function as a scorer.

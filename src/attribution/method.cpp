@@ -10,7 +10,7 @@ namespace {
 const MethodList& entries() {
   static const MethodList all = [] {
     MethodList list;
-    for (const auto& family : {gradient_methods(), cam_methods(), perturbation_methods()})
+    for (const auto& family : {gradient_methods(), cam_methods(), relevance_methods(), perturbation_methods()})
       list.insert(list.end(), family.begin(), family.end());
     return list;
   }();
@@ -119,8 +119,9 @@ void check_call(const std::string& method, const Scorer& scorer, const Tensor& i
 }
 
 void refuse_access(const MethodInfo& info) {
-  const std::string needs = info.access == Access::layer ? "the layers of a network (a Probe)"
-                                                         : "the gradients of a network (a DifferentiableScorer)";
+  const std::string needs = info.access == Access::graph   ? "the operators of a network (a Probe of a Model)"
+                            : info.access == Access::layer ? "the layers of a network (a Probe)"
+                                                           : "the gradients of a network (a DifferentiableScorer)";
   throw UsageError(info.name + " needs " + needs +
                    ", and this scorer gives less. Load the model as a graph, or take a black-box method: occlusion, " +
                    "rise or sobol.");
@@ -136,6 +137,10 @@ std::string why_zero(Access access) {
     case Access::layer:
       return "no cell of the layer speaks for the target (relu=false shows what speaks against it), or the gradient "
              "vanishes there.";
+    case Access::graph:
+      return "nothing of the target's score comes back to the input: the score is zero, or no node on the way passes "
+             "it "
+             "on.";
   }
   VITRAIL_CHECK(false, "unknown access");
   return {};

@@ -47,6 +47,7 @@ class MethodEntry {
 using MethodList = std::vector<const MethodEntry*>;
 MethodList gradient_methods();
 MethodList cam_methods();
+MethodList relevance_methods();
 MethodList perturbation_methods();
 
 /// UsageErrors for inputs that are not floating [N,C,H,W] with N, C, H, W >= 1, a batch below 1, no target.

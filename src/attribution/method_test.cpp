@@ -32,9 +32,9 @@ TEST(Methods, AreListedInTheOrderOfTheDocumentation) {
   EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "guided_ig", "blur_ig", "xrai",
                                  "smoothgrad", "squaregrad", "vargrad", "expected_gradients", "fullgrad",
                                  "guided_backprop", "deconvnet", "guided_gradcam", "conductance", "internal_influence",
-                                 "layer_ig",
-                                 "gradcam", "gradcam_pp", "hirescam", "elementwise_cam", "layercam", "xgradcam",
-                                 "occlusion", "rise", "sobol", "morris", "dgsm", "dgsm_morris"));
+                                 "layer_ig", "gradcam", "gradcam_pp", "hirescam", "elementwise_cam", "layercam",
+                                 "xgradcam", "lrp", "attn_lrp", "deeplift", "attention_rollout", "gradient_rollout",
+                                 "legrad", "occlusion", "rise", "sobol", "morris", "dgsm", "dgsm_morris"));
 }
 
 TEST(Methods, DescribeThemselves) {
@@ -49,33 +49,37 @@ TEST(Methods, DescribeThemselves) {
 
 /// Every method with every option at another value than its default, in canonical form.
 class MethodString : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(AllOptions, MethodString,
-                         testing::Values("saliency:forgrad=15,layer=layer3,reducer=mean",
-                                         "gradient_x_input:forgrad=1.5,layer=layer3,reducer=sum",
-                                         "integrated_gradients:baseline=127.5,forgrad=15,layer=layer3,max_steps=64,"
-                                         "steps=4,tolerance=0.001",
-                                         "guided_ig:baseline=black,forgrad=15,fraction=0.1,layer=layer3,"
-                                         "max_distance=0.5,steps=20",
-                                         "blur_ig:forgrad=15,layer=layer3,sigma=20,steps=20",
-                                         "xrai:divisions=3,finest=8,forgrad=15,layer=layer3,max_steps=64,steps=4,"
-                                         "tolerance=0.1",
-                                         "smoothgrad:forgrad=15,layer=layer3,noise=0.1,reducer=max,samples=9,"
-                                         "seed=18446744073709551615",
-                                         "fullgrad:forgrad=15,terms=paper",
-                                         "conductance:baseline=mean,forgrad=15,layer=layer3,steps=20",
-                                         "gradcam:layer=layer4.1/Conv:0,relu=false",
-                                         "occlusion:baseline=mean,layer=layer3,normalise_coverage=true,patch=7,stride=3",
-                                         "rise:baseline=black,grid=5,keep=0.25,layer=layer3,masks=30,seed=2",
-                                         "sobol:baseline=black,designs=4,estimator=janon,grid=3,layer=layer3,operation=amplitude,"
-                                         "regions=slic,replicates=2,sampler=owen,seed=4,tolerance=0.1,top=3",
-                                         "morris:baseline=blur:4,designs=8,grid=3,layer=layer3,operation=amplitude_legacy,"
-                                         "regions=slic,replicates=2,sampler=halton,seed=4,smoothing=0.2,tolerance=0.1,"
-                                         "top=3",
-                                         "dgsm:baseline=noise:3,grid=3,layer=layer3,operation=amplitude,regions=slic,replicates=2,"
-                                         "sampler=lhs,samples=8,seed=4,signed_mean=true,smoothing=0.2,tolerance=0.1,"
-                                         "top=3",
-                                         "dgsm_morris:baseline=white,designs=3,grid=3,layer=layer3,operation=amplitude,regions=slic,"
-                                         "replicates=2,samples=8,seed=4,smoothing=0.2"));
+INSTANTIATE_TEST_SUITE_P(
+    AllOptions, MethodString,
+    testing::Values("saliency:forgrad=15,layer=layer3,reducer=mean",
+                    "gradient_x_input:forgrad=1.5,layer=layer3,reducer=sum",
+                    "integrated_gradients:baseline=127.5,forgrad=15,layer=layer3,max_steps=64,"
+                    "steps=4,tolerance=0.001",
+                    "guided_ig:baseline=black,forgrad=15,fraction=0.1,layer=layer3,"
+                    "max_distance=0.5,steps=20",
+                    "blur_ig:forgrad=15,layer=layer3,sigma=20,steps=20",
+                    "xrai:divisions=3,finest=8,forgrad=15,layer=layer3,max_steps=64,steps=4,"
+                    "tolerance=0.1",
+                    "smoothgrad:forgrad=15,layer=layer3,noise=0.1,reducer=max,samples=9,"
+                    "seed=18446744073709551615",
+                    "fullgrad:forgrad=15,terms=paper", "conductance:baseline=mean,forgrad=15,layer=layer3,steps=20",
+                    "gradcam:layer=layer4.1/Conv:0,relu=false",
+                    "lrp:biases=false,channels=3+17,composite=excitation_backprop,epsilon=0.01,"
+                    "gamma=0.5,layer=layer4.1,rules=conv1:zbox+fc:zplus",
+                    "attn_lrp:biases=false,channels=1,epsilon=0.01,gamma=0.5,layer=blocks.3", "deeplift:baseline=black",
+                    "attention_rollout:heads=max,residual=0.25", "gradient_rollout:heads=min", "legrad:heads=max",
+                    "occlusion:baseline=mean,layer=layer3,normalise_coverage=true,patch=7,stride=3",
+                    "rise:baseline=black,grid=5,keep=0.25,layer=layer3,masks=30,seed=2",
+                    "sobol:baseline=black,designs=4,estimator=janon,grid=3,layer=layer3,operation=amplitude,"
+                    "regions=slic,replicates=2,sampler=owen,seed=4,tolerance=0.1,top=3",
+                    "morris:baseline=blur:4,designs=8,grid=3,layer=layer3,operation=amplitude_legacy,"
+                    "regions=slic,replicates=2,sampler=halton,seed=4,smoothing=0.2,tolerance=0.1,"
+                    "top=3",
+                    "dgsm:baseline=noise:3,grid=3,layer=layer3,operation=amplitude,regions=slic,replicates=2,"
+                    "sampler=lhs,samples=8,seed=4,signed_mean=true,smoothing=0.2,tolerance=0.1,"
+                    "top=3",
+                    "dgsm_morris:baseline=white,designs=3,grid=3,layer=layer3,operation=amplitude,regions=slic,"
+                    "replicates=2,samples=8,seed=4,smoothing=0.2"));
 
 TEST_P(MethodString, CanonicalFormParsesBackToItself) {
   const auto method = parse_method(GetParam());

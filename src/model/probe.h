@@ -25,6 +25,7 @@ class ModelProbe : public Probe {
   Tensor score_from(const Tensor& inputs, const std::string& layer, const Tensor& activation) const override;
   std::unique_ptr<const Suffix> suffix(const Tensor& inputs, const std::string& layer) const override;
   std::vector<BiasTerm> bias_terms(const Tensor& input) const override;
+  const Model* model() const override { return &model_; }
 
  private:
   Model model_;  ///< shares the graph

@@ -20,6 +20,7 @@
 #include "ops/arguments.h"
 #include "ops/backward_rules.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -40,6 +41,7 @@ class Relu : public Operator {
     if (context.backward_rule == BackwardRule::plain) return {y};
     return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
 };
 
 class LeakyRelu : public Operator {
@@ -52,6 +54,7 @@ class LeakyRelu : public Operator {
     if (context.backward_rule == BackwardRule::plain) return {y};
     return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
 
  private:
   double alpha_;
@@ -65,6 +68,7 @@ class PRelu : public Operator {
     const Tensor y = at::where(in[0].lt(0), in[0] * in[1], in[0]);
     return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
 };
 
 /// x above zero, alpha (e^x - 1) below. Selu scales it by gamma; of Celu the exponent is x / alpha.
@@ -85,6 +89,7 @@ class Elu : public Operator {
     const Tensor y = at::elu(in[0], alpha_, gamma_, kind_ == Kind::celu ? 1 / alpha_ : 1);
     return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
 
  private:
   Kind kind_;
@@ -102,6 +107,7 @@ class ThresholdedRelu : public Operator {
     const Tensor y = at::where(active, in[0], at::zeros_like(in[0]));
     return {with_backward_rule(in[0], y, active, context.backward_rule)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
 
  private:
   double alpha_;
@@ -119,6 +125,7 @@ class Shrink : public Operator {
     const Tensor y = at::where(x.lt(-lambd_), x + bias_, at::where(x.gt(lambd_), x - bias_, at::zeros_like(x)));
     return {y.to(x.scalar_type())};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
 
  private:
   double bias_, lambd_;
@@ -147,6 +154,7 @@ class Clip : public Operator {
     if (high) active = active.logical_and(in[0].lt(*high));
     return {with_backward_rule(in[0], y, active, context.backward_rule)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
 
  private:
   using Limit = std::optional<at::Scalar>;  // a double would round the ends of int64
@@ -170,6 +178,7 @@ class HardSigmoid : public Operator {
   Tensors forward(const Tensors& in, const RunContext&) const override {
     return {at::clamp(in[0] * alpha_ + beta_, 0, 1)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
 
  private:
   double alpha_, beta_;
@@ -183,6 +192,7 @@ class HardSwish : public Operator {
   Tensors forward(const Tensors& in, const RunContext&) const override {
     return {in[0] * at::clamp(in[0] / 6 + 0.5, 0, 1)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
 };
 
 class Gelu : public Operator {
@@ -194,6 +204,7 @@ class Gelu : public Operator {
   std::string_view name() const override { return "Gelu"; }
   std::string describe() const override { return "approximate=" + approximate_; }
   Tensors forward(const Tensors& in, const RunContext&) const override { return {at::gelu(in[0], approximate_)}; }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
 
  private:
   std::string approximate_;
@@ -208,6 +219,7 @@ class Swish : public Operator {
   Tensors forward(const Tensors& in, const RunContext&) const override {
     return {alpha_ == 1 ? at::silu(in[0]) : in[0] * at::sigmoid(in[0] * alpha_)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
 
  private:
   double alpha_;
@@ -225,6 +237,7 @@ class Dropout : public Operator {
     if (!with_mask_) return {in[0]};
     return {in[0], at::ones_like(in[0], at::kBool)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   bool with_mask_;

@@ -11,6 +11,7 @@
 
 #include "ops/describe.h"
 #include "ops/registry.h"
+#include "ops/weighted_relevance.h"
 #include "ops/window.h"
 
 namespace vitrail {
@@ -47,6 +48,19 @@ std::string describe_window(int64_t group, const Window& window) {
   return text;
 }
 
+/// Of Conv and ConvTranspose: linear in x, with the kernel as weights and a bias a channel.
+Relevance relevance_of_kernel(const Operator& op, const RelevanceCall& call) {
+  Tensor bias;
+  if (const auto given = bias_of(call.in)) {
+    Ints shape(static_cast<size_t>(call.in[0].dim()), 1);
+    shape[1] = -1;
+    bias = given->reshape(shape);
+  }
+  return relevance_of_weights(call, {call.in[1], bias, [&](const Tensor& x, const Tensor& weight) {
+                                       return op.forward({x, weight}, call.context)[0];
+                                     }});
+}
+
 class Conv : public Operator {
  public:
   explicit Conv(const OperatorSpec& spec) : window_(spec.attributes()), group_(parse_group(spec.attributes())) {}
@@ -76,6 +90,7 @@ class Conv : public Operator {
     return {at::convolution(laid_out(padded), laid_out(weight), bias_of(in), window_.strides(rank), common,
                             window_.dilations(rank), /*transposed=*/false, Ints(rank, 0), group_)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_kernel(*this, call); }
 
  private:
   /// Whether a gradient will come back over two spatial axes on a processor, which takes about a quarter less time,
@@ -150,6 +165,7 @@ class ConvTranspose : public Operator {
     }
     return {y};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_kernel(*this, call); }
 
  private:
   /// Positions taken off the full output, one a side and an axis; negative at the end where it grows.

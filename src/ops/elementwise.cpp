@@ -49,6 +49,7 @@
 
 #include "ops/arguments.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -163,6 +164,18 @@ const VariadicRow kVariadic[] = {
     {"Mean", [](const Tensors& in) { return sum(in) / static_cast<double>(in.size()); }},
 };
 
+/// The numerator takes all; a constant over something is a function of that.
+Relevance relevance_of_quotient(const RelevanceCall& call) {
+  if (!call.wanted[0]) return relevance_of_activation(call);
+  if (!call.wanted[1]) return relevance_of_linear(call);
+  if (call.deeplift()) return relevance_of_rest(call);
+  const std::vector<bool> numerator = {true, false};
+  Relevance result =
+      relevance_of_linear({call.op, call.in, call.out, call.arrived, numerator, call.rule, call.context});
+  result.sent[1] = at::zeros_like(call.in[1]);
+  return result;
+}
+
 /// One operator of the tables, with any number of inputs.
 class Elementwise : public Operator {
  public:
@@ -182,6 +195,13 @@ class Elementwise : public Operator {
     const bool widened = operands[0].scalar_type() != in[0].scalar_type();
     const Tensor result = function_(operands);
     return {widened ? result.to(in[0].scalar_type()) : result};
+  }
+  Relevance relevance(const RelevanceCall& call) const override {
+    const std::string_view what = name_;
+    if (what == "Add" || what == "Sub" || what == "Sum" || what == "Mean") return relevance_of_linear(call, true);
+    if (what == "Mul") return relevance_of_product(call);
+    if (what == "Max" || what == "Min") return relevance_of_winner(call, what == "Max");
+    return what == "Div" ? relevance_of_quotient(call) : relevance_of_activation(call);
   }
 
  private:

@@ -16,6 +16,7 @@
 #include "ops/arguments.h"
 #include "ops/describe.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 
 namespace vitrail {
 namespace {
@@ -65,6 +66,7 @@ class Slice : public Operator {
     }
     return {y};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   static Tensor slice_axis(const Tensor& x, int64_t axis, int64_t start, int64_t end, int64_t step) {
@@ -109,6 +111,7 @@ class Gather : public Operator {
     shape.insert(shape.begin() + axis, indices.sizes().begin(), indices.sizes().end());
     return {taken.reshape(shape)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   int64_t axis_;
@@ -129,6 +132,7 @@ class GatherElements : public Operator {
     const int64_t axis = normalize_axis(axis_, x.dim());
     return {at::gather(x, axis, positions(in[1], x, x.size(axis)))};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   int64_t axis_;
@@ -182,6 +186,7 @@ class GatherND : public Operator {
     shape.insert(shape.end(), slice.begin(), slice.end());
     return {x.reshape({batch * places, product(slice)}).index_select(0, flat).reshape(shape)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   int64_t batch_dims_;
@@ -212,6 +217,10 @@ class ScatterND : public Operator {
     }
     const Tensor rows = x.reshape({places, width}), updates = in[2].reshape({flat.numel(), width});
     return {scatter(rows, flat, updates).reshape(x.sizes())};
+  }
+  Relevance relevance(const RelevanceCall& call) const override {
+    if (reduction_ == "none") return relevance_of_moves(call);
+    return reduction_ == "add" ? relevance_of_linear(call) : relevance_of_rest(call);
   }
 
  private:
@@ -259,6 +268,7 @@ class Split : public Operator {
     }
     return in[0].split_with_sizes(sizes, axis);
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   int64_t axis_;
@@ -274,6 +284,7 @@ class Concat : public Operator {
   Tensors forward(const Tensors& in, const RunContext&) const override {
     return {at::cat(in, normalize_axis(axis_, in[0].dim()))};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   int64_t axis_;
@@ -333,6 +344,7 @@ class Pad : public Operator {
     check_result_shape(padded);
     return {mode_ == PadMode::constant ? constant(in, begin, end) : repeated(x, begin, end)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   static Tensor constant(const Tensors& in, const Ints& begin, const Ints& end) {

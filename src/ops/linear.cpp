@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "ops/registry.h"
+#include "ops/weighted_relevance.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -17,6 +18,10 @@ class MatMul : public Operator {
   explicit MatMul(const OperatorSpec&) {}
   std::string_view name() const override { return "MatMul"; }
   Tensors forward(const Tensors& in, const RunContext&) const override { return {at::matmul(in[0], in[1])}; }
+  Relevance relevance(const RelevanceCall& call) const override {
+    return relevance_of_weights(
+        call, {call.in[1], {}, [](const Tensor& x, const Tensor& weight) { return at::matmul(x, weight); }});
+  }
 };
 
 /// alpha A' B' + beta C
@@ -38,6 +43,13 @@ class Gemm : public Operator {
     if (in.size() < 3 || !in[2].defined()) return {product};
     return {product + (beta_ == 1 ? in[2] : (in[2] * beta_).to(product.scalar_type()))};
   }
+  Relevance relevance(const RelevanceCall& call) const override {
+    const Tensor bias = call.in.size() > 2 && call.in[2].defined() ? call.in[2] * beta_ : Tensor();
+    return relevance_of_weights(call, {call.in[1] * alpha_, bias, [this](const Tensor& x, const Tensor& weight) {
+                                         return at::matmul(transpose_a_ ? x.t() : x,
+                                                           transpose_b_ ? weight.t() : weight);
+                                       }});
+  }
 
  private:
   double alpha_, beta_;
@@ -52,6 +64,12 @@ class Einsum : public Operator {
   std::string_view name() const override { return "Einsum"; }
   std::string describe() const override { return equation_; }
   Tensors forward(const Tensors& in, const RunContext&) const override { return {at::einsum(equation_, in)}; }
+  Relevance relevance(const RelevanceCall& call) const override {
+    return relevance_of_weights(
+        call, {call.in.size() == 2 ? call.in[1] : Tensor(), {}, [this](const Tensor& x, const Tensor& weight) {
+                 return at::einsum(equation_, {x, weight});
+               }});
+  }
 
  private:
   std::string equation_;

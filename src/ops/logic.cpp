@@ -13,6 +13,7 @@
 
 #include "ops/arguments.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 
 namespace vitrail {
 namespace {
@@ -64,6 +65,7 @@ class Where : public Operator {
     const Tensor& data = in[1].is_cpu() ? in[2] : in[1];
     return {at::where(beside(in[0], data), beside(in[1], data), beside(in[2], data))};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 };
 
 }  // namespace

@@ -16,10 +16,12 @@
 #include <ATen/ops/linalg_vector_norm.h>
 #include <vitrail/error.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "ops/arguments.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 
 namespace vitrail {
 namespace {
@@ -76,6 +78,12 @@ class BatchNormalization : public Operator {
     };
     return {y, moved(in[3], mean), moved(in[4], var)};
   }
+  Relevance relevance(const RelevanceCall& call) const override {
+    const bool only_x = std::find(call.wanted.begin() + 1, call.wanted.end(), true) == call.wanted.end();
+    if (training_ || !only_x) return relevance_of_rest(call);
+    if (!call.deeplift() && !call.rule.biases) return relevance_of_activation(call);
+    return relevance_of_linear(call, /*all_operands=*/true);
+  }
 
  private:
   double epsilon_, momentum_;
@@ -114,6 +122,13 @@ class LayerNormalization : public Operator {
     }
     return out;
   }
+  Relevance relevance(const RelevanceCall& call) const override {
+    Ints axes;
+    for (int64_t axis = normalize_axis(axis_, call.in[0].dim()); axis < call.in[0].dim(); ++axis) axes.push_back(axis);
+    return relevance_of_normalisation(
+        call, [&](const Tensor& x) { return x - x.mean(axes, /*keepdim=*/true); },
+        call.in.size() > 2 ? call.in[2] : Tensor());
+  }
 
  private:
   int64_t axis_;
@@ -145,6 +160,14 @@ class GroupNormalization : public Operator {
     }
     return {at::group_norm(x, groups, parameter(in[1], channels, groups), parameter(in[2], channels, groups), epsilon_,
                            /*cudnn_enabled=*/false)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override {
+    const int64_t channels = call.in[0].size(1), groups = groups_ == 0 ? channels : groups_;
+    const auto centred = [&](const Tensor& x) {
+      const Tensor grouped = x.reshape({x.size(0), groups, -1});
+      return (grouped - grouped.mean(2, /*keepdim=*/true)).view(x.sizes());
+    };
+    return relevance_of_normalisation(call, centred, per_channel(parameter(call.in[2], channels, groups), call.in[0]));
   }
 
  protected:
@@ -187,6 +210,9 @@ class RmsNormalization : public Operator {
     const Tensor y = x * ((x * x).mean(axes, /*keepdim=*/true) + epsilon_).rsqrt();
     return {y.to(in[0].scalar_type()) * in[1]};
   }
+  Relevance relevance(const RelevanceCall& call) const override {
+    return relevance_of_normalisation(call, [](const Tensor& x) { return x; }, {});
+  }
 
  private:
   int64_t axis_;
@@ -215,6 +241,9 @@ class LocalResponseNormalization : public Operator {
     const Tensor sum = at::constant_pad_nd(x * x, padding).unfold(1, size_, 1).sum(-1);
     return {x * (sum * (alpha_ / static_cast<double>(size_)) + bias_).pow(-beta_)};
   }
+  Relevance relevance(const RelevanceCall& call) const override {
+    return relevance_of_normalisation(call, [](const Tensor& x) { return x; }, {});
+  }
 
  private:
   static constexpr int64_t kMostChannels = 65536;
@@ -236,6 +265,9 @@ class LpNormalization : public Operator {
     const Tensor norm = at::linalg_vector_norm(in[0], p_, Ints{axis}, /*keepdim=*/true);
     return {in[0] / norm.masked_fill(norm.eq(0), 1)};
   }
+  Relevance relevance(const RelevanceCall& call) const override {
+    return relevance_of_normalisation(call, [](const Tensor& x) { return x; }, {});
+  }
 
  private:
   int64_t axis_, p_;
@@ -252,6 +284,10 @@ class MeanVarianceNormalization : public Operator {
     for (int64_t& axis : axes) axis = normalize_axis(axis, in[0].dim());
     const Tensor centred = in[0] - in[0].mean(axes, /*keepdim=*/true);
     return {centred / ((centred * centred).mean(axes, /*keepdim=*/true).sqrt() + 1e-9)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override {
+    return relevance_of_normalisation(call, [this](const Tensor& x) { return x - x.mean(axes_, /*keepdim=*/true); },
+                                      {});
   }
 
  private:

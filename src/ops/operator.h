@@ -22,6 +22,9 @@ struct RunContext {
   BackwardRule backward_rule = BackwardRule::plain;
 };
 
+struct RelevanceCall;
+struct Relevance;
+
 class Operator {
  public:
   virtual ~Operator() = default;
@@ -34,6 +37,10 @@ class Operator {
   /// autograd where the mathematics is; never modifies its inputs. Integer inputs that describe
   /// shapes, axes or positions may be on the CPU while the data is on another device.
   virtual Tensors forward(const Tensors& in, const RunContext& context) const = 0;
+
+  /// Sends what arrived at the outputs back to the inputs, by the rules of ops/relevance.h (LRP, DeepLIFT). Default:
+  /// input times gradient, in proportion to the output.
+  virtual Relevance relevance(const RelevanceCall& call) const;
 
   /// False where the gradient is zero almost everywhere (Sign, Round, ArgMax, comparisons, integer
   /// casts): gradient methods warn with the node's name when it lies on their path.

@@ -21,6 +21,7 @@
 
 #include "ops/describe.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 #include "ops/window.h"
 
 namespace vitrail {
@@ -96,6 +97,7 @@ class MaxPool : public Operator {
     auto [y, position] = max_pool(padded, kernel_, strides, Ints(rank, 0), dilations, false);
     return outputs(y.to(type), position, padded.sizes().slice(2).vec(), placement.begin, sizes);
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_winner(call, /*largest=*/true); }
 
  private:
   Tensors outputs(const Tensor& y, const Tensor& position, const Ints& plane, const Ints& begin,
@@ -173,6 +175,7 @@ class AveragePool : public Operator {
     for (size_t axis = 0; axis < rank; ++axis) y = pool_axis(y, axis, sizes[axis], placement);
     return {y};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_linear(call); }
 
  private:
   Tensor pool_axis(const Tensor& x, size_t axis, int64_t size, const WindowPlacement& placement) const {
@@ -225,6 +228,7 @@ class GlobalAveragePool : public Operator {
   Tensors forward(const Tensors& in, const RunContext&) const override {
     return {in[0].mean(spatial_axes(in[0], "GlobalAveragePool"), /*keepdim=*/true)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_linear(call); }
 };
 
 double parse_norm(const Attributes& attributes) {
@@ -280,6 +284,7 @@ class GlobalMaxPool : public Operator {
   Tensors forward(const Tensors& in, const RunContext&) const override {
     return {in[0].amax(spatial_axes(in[0], "GlobalMaxPool"), /*keepdim=*/true)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_winner(call, /*largest=*/true); }
 };
 
 }  // namespace

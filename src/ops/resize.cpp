@@ -27,6 +27,7 @@
 
 #include "ops/arguments.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 
 namespace vitrail {
 namespace {
@@ -141,6 +142,7 @@ class Resize : public Operator {
     if (mode_ != Interpolation::nearest && !x.is_floating_point()) return {rounded(x, plans)};
     return {apply(x, plans)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_linear(call); }
 
  private:
   std::vector<AxisPlan> plan(const Tensors& in) const;

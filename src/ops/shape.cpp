@@ -11,6 +11,7 @@
 #include "ops/arguments.h"
 #include "ops/describe.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 
 namespace vitrail {
 namespace {
@@ -60,6 +61,7 @@ class Reshape : public Operator {
     }
     return {x.reshape(shape)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   IntsArgument shape_;
@@ -79,6 +81,7 @@ class Flatten : public Operator {
     for (int64_t i = 0; i < x.dim(); ++i) (i < axis ? rows : columns) *= x.size(i);
     return {x.reshape({rows, columns})};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   int64_t axis_;
@@ -101,6 +104,7 @@ class Transpose : public Operator {
     if (!valid) throw ModelError("perm " + join(order) + " is no order of the axes of " + shape_text(in[0]));
     return {in[0].permute(order)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   Ints order_;
@@ -124,6 +128,7 @@ class Squeeze : public Operator {
     }
     return {x.squeeze(axes)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   IntsArgument axes_;
@@ -141,6 +146,7 @@ class Unsqueeze : public Operator {
     for (int64_t axis : normalize_axes(given, y.dim() + static_cast<int64_t>(given.size()))) y = y.unsqueeze(axis);
     return {y};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   IntsArgument axes_;
@@ -168,6 +174,7 @@ class Expand : public Operator {
     check_result_shape(shape);
     return {x.expand(shape)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   IntsArgument shape_;
@@ -190,6 +197,7 @@ class Tile : public Operator {
     check_result_shape(shape);
     return {in[0].repeat(repeats)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   IntsArgument repeats_;
@@ -230,6 +238,7 @@ class DepthToSpace : public Operator {
                                        : x.reshape({n, c, b, b, h, w}).permute({0, 1, 4, 2, 5, 3});
     return {blocks.reshape({n, c, h * b, w * b})};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   int64_t block_;
@@ -252,6 +261,7 @@ class SpaceToDepth : public Operator {
     const int64_t n = x.size(0), c = x.size(1), h = x.size(2) / b, w = x.size(3) / b;
     return {x.reshape({n, c, h, b, w, b}).permute({0, 3, 5, 1, 2, 4}).reshape({n, c * b * b, h, w})};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   int64_t block_;
