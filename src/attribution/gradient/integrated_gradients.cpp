@@ -40,6 +40,7 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
        .family = "gradient",
        .aliases = {"ig"},
        .summary = "Gradients averaged on the way from a baseline: the score's rise divided among the pixels.",
+       .formula = "sum over channels of (x - b) * integral over a in [0,1] of dg/dx(b + a (x - b))",
        .cost = "2 + n forwards, n backwards a target; n = steps (1 + 2 + 4 + ...), each term at most max_steps",
        .guarantees = "completeness: the map adds up to score - score(baseline) within the reported gap",
        .source = "Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, ICML 2017",
