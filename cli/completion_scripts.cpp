@@ -19,7 +19,8 @@ _vitrail() {
   for line in "${lines[@]:2}"; do
     candidate=${line%%$'\t'*}
     [[ $candidate == *[:=] ]] || nospace=
-    printf -v candidate %q "${candidate#"$prefix"}"
+    candidate=${candidate#"$prefix"}
+    [[ $candidate == *[^A-Za-z0-9_.,:=/@%+-]* ]] && printf -v candidate %q "$candidate"
     COMPREPLY+=("$candidate")
   done
   case $files in
