@@ -58,8 +58,8 @@ def test_two_seeds_of_a_sampled_map(net, photo, tmp_path):
 
 
 def test_the_correction_and_the_level_matter(net, photo, tmp_path):
-    a = explain(net, photo, tmp_path / "a", "-m", "rise:masks=400,seed=1", "-t", "0")
-    b = explain(net, photo, tmp_path / "b", "-m", "rise:masks=400,seed=2,baseline=white", "-t", "0")
+    a = explain(net, photo, tmp_path / "a", "-m", "rise:masks=40,seed=1", "-t", "0")
+    b = explain(net, photo, tmp_path / "b", "-m", "rise:masks=40,seed=2,baseline=white", "-t", "0")
 
     def differing(*options):
         return compare(a, b, tmp_path / "out", *options)["pairs"][0]["difference"]["differing"]

@@ -1,16 +1,16 @@
 """Many photos: runs that are killed and go on, shards, and what is said of results of other settings."""
 
 import json
-import os
 import random
 import signal
 import subprocess
 import time
 
 import jsonschema
+import numpy
 import onnx
 import pytest
-from conftest import COMMAND, LABELS, ROOT, build_net, document, files_below, save_photo, vitrail
+from conftest import COMMAND, ROOT, build_net, document, files_below, save_photo, vitrail
 from onnx import TensorProto, helper, numpy_helper
 
 SCHEMA = json.loads((ROOT / "docs/result.schema.json").read_text())
@@ -68,7 +68,7 @@ def test_killed_at_any_moment_and_started_again(slow_net, tmp_path, seed):
     while True:
         process = subprocess.Popen([*map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
-            process.wait(timeout=moments.uniform(0.5, 2.5))
+            process.wait(timeout=moments.uniform(0.5, 2.5) * (1 + kills / 8))  # a busy machine gets on at last
         except subprocess.TimeoutExpired:
             process.kill()
             kills += 1
@@ -149,9 +149,8 @@ def test_another_photo_or_model_under_the_same_name(net, photo, tmp_path):
     explain(net, photo, out, "-m", "saliency")
     save_photo(photo, seed=99)
     assert "replaced: the photo" in explain(net, photo, out, "-m", "saliency").stderr
-    other = build_net(tmp_path / "net.onnx", labels=False)
+    other = build_net(tmp_path / "net.onnx", classes=4, labels=False)
     assert "replaced: the model" in explain(other, photo, out, "-m", "saliency").stderr
-    (out / "photo/01-saliency-0.npy").unlink(missing_ok=True)
     for path in (out / "photo").glob("*.npy"):
         path.write_bytes(b"damaged")
     run = explain(other, photo, out, "-m", "saliency")
@@ -233,7 +232,7 @@ def test_the_report_shows_earlier_runs_and_failures(net, tmp_path):
     assert vitrail("explain", net, bad, "-m", "saliency", "-o", out).returncode == 4
     failure = json.loads((out / "bad/failure.json").read_text())
     assert failure["image"]["path"] == str(bad) and failure["error"]
-    other = build_net(tmp_path / "other.onnx", labels=False)
+    other = build_net(tmp_path / "other.onnx", classes=4, labels=False)
     explain(other, save_photo(tmp_path / "third.png", seed=5), out, "-m", "saliency")
     (tmp_path / "first.png").unlink()
     explain(net, tmp_path / "second.png", out, "-m", "saliency")
@@ -251,9 +250,7 @@ def test_the_report_shows_earlier_runs_and_failures(net, tmp_path):
 
 def dense_net(path):
     """Fully connected: no layer keeps positions."""
-    weight = numpy_helper.from_array(
-        __import__("numpy").random.default_rng(3).normal(size=(3 * 8 * 8, 4)).astype("float32"), "w"
-    )
+    weight = numpy_helper.from_array(numpy.random.default_rng(3).normal(size=(3 * 8 * 8, 4)).astype("float32"), "w")
     graph = helper.make_graph(
         [helper.make_node("Flatten", ["image"], ["flat"]), helper.make_node("MatMul", ["flat", "w"], ["logits"])],
         "dense",
@@ -306,9 +303,3 @@ def test_error_bars_are_printed(net, photo, tmp_path):
     rise, occlusion = (line for line in run.stdout.splitlines() if "rise " in line or "occlusion " in line)
     assert "of the range" in rise and "+-" in rise
     assert "+-" not in occlusion
-
-
-def test_labels_stay(net, photo, tmp_path):
-    explain(net, photo, tmp_path / "out", "-m", "saliency", "-t", LABELS[1])
-    assert "kept" in explain(net, photo, tmp_path / "out", "-m", "saliency", "-t", LABELS[1]).stderr
-    assert os.listdir(tmp_path / "out")
