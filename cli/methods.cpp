@@ -16,6 +16,18 @@ struct MethodsArguments {
   bool json = false;
 };
 
+std::string access_of(const MethodInfo& info) {
+  switch (info.access) {
+    case Access::scorer:
+      return "scores";
+    case Access::gradient:
+      return "gradients";
+    case Access::layer:
+      return "layers";
+  }
+  throw_internal_error("a known access", __FILE__, __LINE__, info.name);
+}
+
 Json to_json(const MethodInfo& info) {
   Json options = Json::array();
   for (const OptionInfo& option : info.options)
@@ -23,12 +35,10 @@ Json to_json(const MethodInfo& info) {
                        {"type", option.type},
                        {"default", option.default_value},
                        {"description", option.description}});
-  return {{"name", info.name},        {"family", info.family},
-          {"aliases", info.aliases},  {"summary", info.summary},
-          {"formula", info.formula},  {"needs", to_string(info.access)},
-          {"signed", info.is_signed}, {"unit", info.unit},
-          {"cost", info.cost},        {"guarantees", info.guarantees},
-          {"source", info.source},    {"options", options}};
+  return {
+      {"name", info.name},       {"family", info.family},         {"aliases", info.aliases},  {"summary", info.summary},
+      {"formula", info.formula}, {"needs", access_of(info)},      {"signed", info.is_signed}, {"unit", info.unit},
+      {"cost", info.cost},       {"guarantees", info.guarantees}, {"source", info.source},    {"options", options}};
 }
 
 void print_method(const MethodInfo& info) {
@@ -36,7 +46,7 @@ void print_method(const MethodInfo& info) {
   for (const std::string& alias : info.aliases) std::cout << " (" << alias << ")";
   std::cout << ": " << info.summary << "\n\n";
   print_table({{"formula", info.formula},
-               {"needs", to_string(info.access) + " of the model"},
+               {"needs", access_of(info) + " of the model"},
                {"map", info.unit + (info.is_signed ? ", signed" : ", unsigned")},
                {"cost", info.cost},
                {"guarantees", info.guarantees},
@@ -52,7 +62,7 @@ void print_method(const MethodInfo& info) {
 
 void print_list(const std::vector<MethodInfo>& infos) {
   std::vector<std::vector<std::string>> rows;
-  for (const MethodInfo& info : infos) rows.push_back({info.name, to_string(info.access), info.summary});
+  for (const MethodInfo& info : infos) rows.push_back({info.name, access_of(info), info.summary});
   print_table(rows);
 }
 

@@ -26,9 +26,6 @@ struct OptionInfo {
 /// What a method asks of the model.
 enum class Access { scorer, gradient, layer };
 
-/// For people and programs: "scores", "gradients", "layers".
-std::string to_string(Access access);
-
 struct MethodInfo {
   std::string name;
   std::string family;  ///< "gradient", "cam", "perturbation"

@@ -106,19 +106,6 @@ std::vector<WrittenMethod> with_all_methods(std::vector<WrittenMethod> written) 
 
 }  // namespace
 
-std::string to_string(Access access) {
-  switch (access) {
-    case Access::scorer:
-      return "scores";
-    case Access::gradient:
-      return "gradients";
-    case Access::layer:
-      return "layers";
-  }
-  VITRAIL_CHECK(false, "unknown access");
-  return {};
-}
-
 std::vector<MethodInfo> methods() {
   std::vector<MethodInfo> infos;
   for (const MethodEntry* entry : entries()) infos.push_back(entry->info());

@@ -192,8 +192,6 @@ void describe(const Explanation& a, const Explanation& b, MapComparison& compari
   if (a.partial || b.partial) comparison.notes.push_back("A map is partial: it was stopped early.");
 }
 
-std::string same_question(const Explanation& e) { return e.target.slug(); }
-
 std::string list_of(const SavedResult& result) {
   std::vector<std::string> words;
   for (const Explanation& e : result.explanations) words.push_back(e.name + " of " + e.target.slug());
@@ -280,7 +278,7 @@ ResultComparison compare_results(const SavedResult& a, const SavedResult& b, con
   ResultComparison comparison;
   std::set<size_t> free_a = places(a.explanations.size()), free_b = places(b.explanations.size());
   std::vector<std::pair<size_t, size_t>> pairs;
-  const auto same_class = [](const auto& x, const auto& y) { return same_question(x) == same_question(y); };
+  const auto same_class = [](const auto& x, const auto& y) { return x.target.slug() == y.target.slug(); };
   const auto same_words = [](const auto& x, const auto& y) {
     return x.target.string == y.target.string && x.target.unit == y.target.unit;
   };
@@ -289,7 +287,10 @@ ResultComparison compare_results(const SavedResult& a, const SavedResult& b, con
       for (const size_t j : free_b)
         if (same_class(a.explanations[i], b.explanations[j]) || same_words(a.explanations[i], b.explanations[j]))
           pairs.emplace_back(i, j);
-    for (const auto& [i, j] : pairs) free_a.erase(i), free_b.erase(j);
+    for (const auto& [i, j] : pairs) {
+      free_a.erase(i);
+      free_b.erase(j);
+    }
   } else {
     const auto same_method = [](const auto& x, const auto& y) { return x.method == y.method; };
     const auto same_name = [](const auto& x, const auto& y) { return x.name == y.name; };
