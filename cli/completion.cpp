@@ -38,7 +38,8 @@ std::string name_of(const CLI::Option& option) {
 }
 
 Typed read(const CLI::App& command, const std::vector<std::string>& words) {
-  Typed typed{.command = &command};
+  Typed typed;
+  typed.command = &command;
   for (const std::string& word : words) {
     if (typed.open) {
       typed.values[name_of(*typed.open)] = word;
