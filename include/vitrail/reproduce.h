@@ -20,9 +20,9 @@
 namespace vitrail {
 
 struct ReproduceOptions {
-  std::string model;        ///< where it is now; empty: where it was
-  std::string image;        ///< likewise
-  std::string device;       ///< empty: the recorded one
+  std::string model = {};   ///< where it is now; empty: where it was
+  std::string image = {};   ///< likewise
+  std::string device = {};  ///< empty: the recorded one
   double tolerance = 1e-5;  ///< of a map's range: what counts as the same (another machine rounds otherwise)
 };
 
