@@ -30,9 +30,10 @@ def folder(net, tmp_path):
 def bash(line, folder):
     """What the function offers: words as readline would put them in place of the last one."""
     script = """
+    exec 3>&2  # the script silences compopt, which only works while readline completes
     source <(vitrail completion bash)
     COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDS=(vitrail) COMP_CWORD=1
-    compopt() { echo "compopt $*" >&2; }
+    compopt() { echo "compopt $*" >&3; }
     _vitrail
     printf '%s\\n' "${COMPREPLY[@]}"
     """
