@@ -25,8 +25,10 @@ namespace vitrail {
 
 struct ModelOptions {
   LoadOptions graph = {};
-  std::string preprocess = {};  ///< a preset (imagenet, half, unit, raw) or the path of a JSON record; empty: found
-  std::string output = {};      ///< which output, where the model has several; empty: the only one
+  /// A preset (imagenet, half, unit, raw), the path of a JSON record, or what stands under "preprocess" in one, as text
+  /// that begins with a brace; empty: found.
+  std::string preprocess = {};
+  std::string output = {};  ///< which output, where the model has several; empty: the only one
 };
 
 struct Prediction {

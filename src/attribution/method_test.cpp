@@ -39,12 +39,37 @@ TEST(Methods, AreListedInTheOrderOfTheDocumentation) {
 
 TEST(Methods, DescribeThemselves) {
   for (const MethodInfo& info : methods()) {
-    for (const std::string& text : {info.summary, info.cost, info.guarantees, info.source, info.unit})
+    for (const std::string& text : {info.summary, info.formula, info.cost, info.guarantees, info.source, info.unit})
       EXPECT_FALSE(text.empty()) << info.name;
     for (const OptionInfo& option : info.options)
       for (const std::string& text : {option.name, option.type, option.default_value, option.description})
         EXPECT_FALSE(text.empty()) << info.name << " " << option.name;
   }
+}
+
+TEST(Methods, FormulasAreOneLineOfPlainText) {
+  for (const MethodInfo& info : methods())
+    EXPECT_EQ(info.formula.find_first_of("\n\\$`"), std::string::npos) << info.name;
+}
+
+TEST(MethodLists, AllStandsForTheMethodsThatAreNotNamed) {
+  const auto names = [](const std::string& text) {
+    std::vector<std::string> list;
+    for (const auto& method : parse_methods(text, 7)) list.push_back(method->info().name);
+    return list;
+  };
+  const std::vector<std::string> all = names("all");
+  EXPECT_EQ(all.size(), methods().size());
+  std::vector<std::string> mixed = names("sobol:grid=3,all");
+  EXPECT_EQ(mixed.size(), all.size()) << "each once";
+  EXPECT_EQ(mixed[0], "sobol");
+  EXPECT_EQ(names("all,sobol:grid=3").back(), "sobol");
+  EXPECT_EQ(names("all,ig:steps=4").back(), "integrated_gradients") << "an alias names the same method";
+  EXPECT_THAT(parse_methods("all,sobol:grid=3").back()->canonical(), HasSubstr("grid=3"));
+  EXPECT_TRUE(asks_for_all_methods("saliency,all"));
+  EXPECT_FALSE(asks_for_all_methods("saliency"));
+  EXPECT_THAT(error_of("all,all"), HasSubstr("once"));
+  EXPECT_THAT(error_of("all:grid=3"), HasSubstr("no options"));
 }
 
 /// Every method with every option at another value than its default, in canonical form.

@@ -101,7 +101,11 @@ ModelRecord record_from_metadata(const std::map<std::string, std::string>& metad
 Model Model::load(const std::filesystem::path& path, const ModelOptions& options) {
   Model model;
   std::optional<ModelRecord> given, sidecar = read_sidecar(path);
-  if (!options.preprocess.empty() && !is_preset(options.preprocess)) {
+  if (options.preprocess.starts_with('{')) {
+    given.emplace();
+    given->preprocess = Preprocess::from_json(options.preprocess, "the record given");
+    given->source = "record";
+  } else if (!options.preprocess.empty() && !is_preset(options.preprocess)) {
     if (!std::filesystem::exists(options.preprocess))
       throw UsageError("'" + options.preprocess + "' is neither a preset nor a file. " +
                        did_you_mean(options.preprocess, {kPresets.begin(), kPresets.end()}));

@@ -25,6 +25,7 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
        .family = "gradient",
        .aliases = {"ig"},
        .summary = "Gradients averaged on the way from a baseline: the score's rise divided among the pixels.",
+       .formula = "sum over channels of (x - b) * integral over a in [0,1] of dg/dx(b + a (x - b))",
        .cost = "n + 1 forwards and backwards a target, steps <= n <= max_steps; the first steps + 1 forwards serve all",
        .guarantees = "completeness: the map adds up to score - score(baseline) within the reported gap",
        .source = "Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, ICML 2017",

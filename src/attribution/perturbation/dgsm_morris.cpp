@@ -91,6 +91,7 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
       {.name = "dgsm_morris",
        .family = "perturbation",
        .summary = "Blend of dgsm and morris: gradients and steps of one half have their say in equal parts.",
+       .formula = "(dgsm_i / mean(dgsm) + morris_i / mean(morris)) / 2",
        .cost = "samples x replicates forwards and backwards, designs x replicates x (grid^2 + 1) forwards",
        .guarantees = "Sampled, with a standard error. A proxy of sobol, no Sobol index.",
        .source = "the sources of dgsm and morris",
