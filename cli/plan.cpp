@@ -2,6 +2,8 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 
 #include "vitrail/error.h"
 #include "vitrail/memory.h"
@@ -28,6 +30,26 @@ Json read_plan(const std::string& path) {
   throw UsageError("--plan is '" + path + "', which records no plan" + expected);
 }
 
+/// What its explanations found of local runs, together: "32x32:8 28x28:0"; "auto" where they say nothing.
+std::string read_incremental(const std::string& path) {
+  std::ifstream file(path);
+  const Json json = Json::parse(file, nullptr, /*allow_exceptions=*/false);
+  std::set<std::string> words;
+  const auto add = [&](const Json& plan) {
+    std::istringstream text(plan.value("incremental", ""));
+    for (std::string word; text >> word;) words.insert(word);
+  };
+  if (json.contains("engine")) add(json);
+  if (json.contains("explanations"))
+    for (const Json& explanation : json["explanations"])
+      if (explanation.is_object() && explanation.contains("plan") && explanation["plan"].is_object())
+        add(explanation["plan"]);
+  if (words.contains("none")) return "none";
+  std::string all;
+  for (const std::string& word : words) all += (all.empty() ? "" : " ") + word;
+  return all.empty() ? "auto" : all;
+}
+
 }  // namespace
 
 void PlanArguments::add_to(CLI::App& app) {
@@ -37,11 +59,16 @@ void PlanArguments::add_to(CLI::App& app) {
       ->type_name("auto|none|FILE");
   app.add_option("--precision", precision, "of scores: float32 (default) or bf16 where the processor computes in it")
       ->check(CLI::IsMember({"float32", "bf16"}));
+  app.add_option("--incremental", incremental,
+                 "images that differ little from known ones: auto (default), compute what differs where that is found "
+                 "to pay; none, always whole images")
+      ->check(CLI::IsMember({"auto", "none"}));
 }
 
 PlanArguments::Choice PlanArguments::parse() const {
   Choice choice;
   choice.options.precision = precision;
+  choice.options.incremental = incremental;
   if (plan == "none") choice.wanted = false;
   if (plan == "none" || plan == "auto") return choice;
   const Json recorded = read_plan(plan);
@@ -50,6 +77,7 @@ PlanArguments::Choice PlanArguments::parse() const {
     choice.options.precision = recorded.value("precision", "float32");
     choice.options.chunk = std::stoll(recorded.value("chunk", "0"));
     choice.options.side_by_side = recorded.value("side_by_side", "no") == "yes";
+    if (incremental == "auto") choice.options.incremental = read_incremental(plan);
   } catch (const std::exception&) {
     choice.options.chunk = -1;
   }

@@ -38,6 +38,9 @@ class SoftmaxOperator : public Operator {
     const int64_t axis = normalize_axis(axis_, in[0].dim());
     return {logarithm ? at::log_softmax(in[0], axis) : at::softmax(in[0], axis)};
   }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    return Locality::along_others({normalize_axis(axis_, static_cast<int64_t>(out.size()))}, out.size());
+  }
 
  private:
   int64_t axis_;

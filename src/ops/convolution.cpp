@@ -72,6 +72,10 @@ class Conv : public Operator {
     return {at::convolution(padded, weight, bias_of(in), window_.strides(rank), common, window_.dilations(rank),
                             /*transposed=*/false, Ints(rank, 0), group_)};
   }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return input == 0 ? window_.locality(in[0].sizes().vec(), kernel_of(in[0], in[1], "Conv"))
+                      : Locality::everything(out.size());
+  }
 
  private:
   Window window_;
@@ -138,6 +142,19 @@ class ConvTranspose : public Operator {
       y = y.add(bias->reshape(shape));
     }
     return {y};
+  }
+  /// Input i lands on stride i - crop .. stride i - crop + (k - 1) dilation of the output.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    if (input != 0) return locality;
+    const Ints sizes = spatial_sizes(in[0], "ConvTranspose"), kernel = kernel_of(in[0], in[1], "ConvTranspose");
+    const Ints strides = window_.strides(sizes.size()), dilations = window_.dilations(sizes.size());
+    const Crop crop = place(sizes, kernel, strides, dilations);
+    locality.axes[0] = AxisReach::same(0);
+    for (size_t i = 0; i < sizes.size(); ++i)
+      locality.axes[i + 2] = {static_cast<int64_t>(i) + 2, 1, strides[i],
+                              crop.begin[i] - (kernel[i] - 1) * dilations[i] + strides[i] - 1, crop.begin[i]};
+    return locality;
   }
 
  private:

@@ -17,6 +17,14 @@ class MatMul : public Operator {
   explicit MatMul(const OperatorSpec&) {}
   std::string_view name() const override { return "MatMul"; }
   Tensors forward(const Tensors& in, const RunContext&) const override { return {at::matmul(in[0], in[1])}; }
+  /// Rows of the first and columns of the second stay apart, and the axes in front of them.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    if (in[0].dim() < 2 || in[1].dim() < 2) return locality;
+    Ints sizes = in[input].sizes().vec();
+    sizes[sizes.size() - (input == 0 ? 1 : 2)] = 0;  // what is summed over follows nothing
+    return Locality::elementwise(sizes, out);
+  }
 };
 
 /// alpha A' B' + beta C
@@ -37,6 +45,14 @@ class Gemm : public Operator {
     if (alpha_ != 1) product = (product * alpha_).to(product.scalar_type());
     if (in.size() < 3 || !in[2].defined()) return {product};
     return {product + (beta_ == 1 ? in[2] : (in[2] * beta_).to(product.scalar_type()))};
+  }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    if (input == 2) return Locality::elementwise(in[2].sizes().vec(), out);
+    Locality locality = Locality::everything(2);
+    locality.by_parts = true;
+    if (input == 0) locality.axes[0] = AxisReach::same(transpose_a_ ? 1 : 0);
+    if (input == 1) locality.axes[1] = AxisReach::same(transpose_b_ ? 0 : 1);
+    return locality;
   }
 
  private:

@@ -39,6 +39,23 @@ def test_a_recorded_plan_gives_the_same_bytes(tmp_path):
     assert explain(DEMO, PHOTO, tmp_path / "third", "-m", "rise:masks=100", "--plan", plan)[0]["plan"]["chunk"] == "3"
 
 
+@pytest.mark.parametrize("method", ["occlusion:patch=32,stride=48", "morris:grid=7,designs=2,replicates=1"])
+def test_what_changes_gives_the_map_of_whole_images(tmp_path, method):
+    def run(name, *options):
+        return explain(DEMO, PHOTO, tmp_path / name, "-m", method, "--input-size", "224x224", *options)
+
+    whole, _, expected = run("whole", "--incremental", "none")
+    assert whole["plan"]["incremental"] == "none"
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"engine": "plan", "precision": "float32", "chunk": "2", "incremental": "32x32:4"}))
+    local, local_bytes, found = run("local", "--plan", plan)
+    assert local["plan"]["incremental"] == "32x32:4"
+    assert numpy.abs(found - expected).max() <= 1e-5 * numpy.ptp(expected)
+    again, again_bytes, _ = run("again", "--plan", tmp_path / "local" / PHOTO.stem / "result.json")
+    assert again["plan"] == local["plan"]
+    assert again_bytes == local_bytes
+
+
 def test_gradients_need_no_plan(net, photo, tmp_path):
     assert explain(net, photo, tmp_path, "-m", "saliency")[0]["plan"]["engine"] == "plain"
 
