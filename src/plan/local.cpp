@@ -258,20 +258,17 @@ Tensor LocalRuns::run(const std::vector<LocalChange>& changes, bool move) {
 
 int64_t LocalRuns::Impl::chunk_of(const LocalSchedule& schedule) {
   const std::lock_guard lock(plan->decisions_mutex);
-  const auto [found, is_new] = plan->decisions.try_emplace({schedule.height, schedule.width}, 0);
-  if (is_new) found->second = measure(schedule);
-  return found->second;
+  const std::pair size{schedule.height, schedule.width};
+  if (const auto found = plan->decisions.find(size); found != plan->decisions.end()) return found->second;
+  return plan->decisions[size] = measure(schedule);
 }
 
-/// Samples a pass that take least time for each, or 0 where whole samples take less.
+/// Samples a pass, or 0 where whole samples take less time.
 int64_t LocalRuns::Impl::measure(const LocalSchedule& schedule) {
-  constexpr double kWorthTiming = 0.95;
-  if (schedule.share > kWorthTiming) return 0;
+  constexpr double kClear = 0.8;  // of the time of whole samples, measured at another moment on a busy machine
+  if (schedule.share >= 1) return 0;
   const Tensor base = bases[static_cast<size_t>(plan->input)];
   VITRAIL_CHECK(base.defined(), "local runs are timed on a base");
-  const int64_t threads = plan->split.side_by_side ? at::get_num_threads() : 1;
-  const auto at_once = [&](int64_t chunk) { return std::min(batch, chunk * threads); };
-  const Tensor whole = base.narrow(0, 0, 1).repeat({at_once(plan->split.chunk), 1, 1, 1});
   std::vector<size_t> members;
   for (size_t r = 0; r < places.size(); ++r)
     if (&classes[places[r].first] == &schedule) members.push_back(r);
@@ -281,24 +278,22 @@ int64_t LocalRuns::Impl::measure(const LocalSchedule& schedule) {
     still[i].rectangle = members[i * members.size() / still.size()];
     changes.push_back(&still[i]);
   }
-  std::vector<int64_t> chunks = {std::max<int64_t>(1, batch / threads)};
-  if (chunks[0] > 4) chunks.push_back(4);
-  const auto run_some = [&](int64_t chunk) {
-    run_class(schedule, {changes.begin(), changes.begin() + at_once(chunk)}, chunk, false);
+  // Many at once: small tensors leave room in the caches, and calls cost as much as for large ones.
+  const int64_t chunk = std::max<int64_t>(1, batch / (plan->split.side_by_side ? at::get_num_threads() : 1));
+  const auto time_local = [&] {
+    return seconds_of([&] { run_class(schedule, changes, chunk, false); }) / static_cast<double>(batch);
   };
-  for (const int64_t chunk : chunks) run_some(chunk);  // kernels are made for each size
-  double best = std::numeric_limits<double>::infinity(), best_whole = best;
-  int64_t best_chunk = 0;
+  time_local();  // kernels are made for each size
+  double local = time_local();
+  if (plan->seconds > 0 && local < kClear * plan->seconds) return chunk;
+  if (plan->seconds > 0 && local * kClear > plan->seconds) return 0;
+  const Tensor samples = base.narrow(0, 0, 1).repeat({batch, 1, 1, 1});
+  double whole = std::numeric_limits<double>::infinity();
   for (int round = 0; round < 2; ++round) {
-    best_whole =
-        std::min(best_whole, seconds_of([&] { plan->run(whole, plan->split); }) / static_cast<double>(whole.size(0)));
-    for (const int64_t chunk : chunks)
-      if (const double time = seconds_of([&] { run_some(chunk); }) / static_cast<double>(at_once(chunk)); time < best) {
-        best = time;
-        best_chunk = chunk;
-      }
+    whole = std::min(whole, seconds_of([&] { plan->run(samples, plan->split); }) / static_cast<double>(batch));
+    local = std::min(local, time_local());
   }
-  return best < best_whole ? best_chunk : 0;
+  return local < whole ? chunk : 0;
 }
 
 bool LocalRuns::pays(size_t rectangle) {

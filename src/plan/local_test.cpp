@@ -99,12 +99,13 @@ void expect_near(const Tensor& found, const Tensor& expected) {
 }
 
 std::shared_ptr<const Plan> plan_of(const OnnxBuilder& net, int64_t small_layer = 0,
-                                    const std::string& incremental = "8x8:3") {
+                                    const std::string& incremental = "8x8:3", bool side_by_side = false) {
   PlanOptions options;
   options.batch = 4;
   options.chunk = 2;
   options.small_layer = small_layer;
   options.incremental = incremental;
+  options.side_by_side = side_by_side;
   const Plan::Attempt attempt = Plan::make(Graph::load(net.save()), "x", "y", options);
   if (!attempt.plan) throw std::runtime_error("no plan: " + attempt.refusal);
   return attempt.plan;
@@ -324,15 +325,16 @@ OnnxBuilder deep_net() {
   return std::move(net.net);
 }
 
-TEST(LocalRuns, ChunksOnlyRound) {
+TEST(LocalRuns, ChunksAndThreadsOnlyRound) {
   at::manual_seed(12);
   const OnnxBuilder net = deep_net();
   const Tensor base = random({1, 3, kSide, kSide}, 1);
   std::vector<LocalChange> changes;
   for (size_t r = 0; r < 8; ++r) changes.push_back({r, random({3, kPatch, kPatch}, 1)});
   Tensor first;
-  for (const char* decision : {"8x8:1", "8x8:3", "8x8:8"}) {
-    const auto plan = plan_of(net, 0, decision);
+  for (const auto& [decision, side_by_side] : std::vector<std::pair<const char*, bool>>{
+           {"8x8:1", false}, {"8x8:3", false}, {"8x8:3", true}, {"8x8:8", false}}) {
+    const auto plan = plan_of(net, 0, decision, side_by_side);
     const auto runs = LocalRuns::make(plan->impl(), rectangles(), true, 8);
     ASSERT_TRUE(runs);
     runs->set_bases(base);

@@ -44,6 +44,7 @@ struct Plan::Impl {
   std::vector<PlanStep> steps;
   Split split;
   double difference = 0;
+  double seconds = 0;  ///< of a sample by the split, as it was timed; 0 where the split was given
   int64_t bytes_per_sample = 0, bytes_of_weights = 0;
 
   /// Sees every step when it has run: its number, what it gave, and all that is alive beside it.
