@@ -27,7 +27,7 @@ MODELS = [
     *sorted((CORPUS / "models" / "imagenet").glob("*.onnx")),
     SOURCE / ".cache" / "demo" / "efficientnet_lite0.onnx",
 ]
-METHODS = {"occlusion": "occlusion:patch=32,stride=16", "morris": "morris"}
+METHODS = {"occlusion": "occlusion:patch=32,stride=16", "morris": "morris:designs=2,replicates=2"}
 
 
 def opened(model, side, folder):

@@ -101,7 +101,9 @@ void expect_contained(const OperatorCase& given, bool exact = false) {
                   found = difference(before[o], after[o]);
         EXPECT_TRUE(contains(stated, found)) << "input " << i << " changed in " << text(changed) << ", output " << o
                                              << " in " << text(found) << ", stated " << text(stated);
-        if (exact) EXPECT_EQ(text(stated), text(found)) << "input changed in " << text(changed);
+        if (exact && (i == 0 || given.op == "Concat")) {  // of the others every element may matter everywhere
+          EXPECT_EQ(text(stated), text(found)) << "input changed in " << text(changed);
+        }
       }
     }
   }
@@ -131,7 +133,8 @@ void expect_by_parts(const OperatorCase& given) {
       const Locality locality = op->locality(i, 0, given.inputs, sizes_of(y));
       if (!locality.by_parts) continue;
       for (size_t d = 0; d < wanted.size(); ++d)
-        if (const AxisReach& reach = locality.axes[d]; reach.is_same()) {
+        if (const AxisReach& reach = locality.axes[d];
+            reach.is_same() && wanted[d].size() < y.size(static_cast<int64_t>(d))) {
           const Interval read = reach.read(wanted[d]);
           in[i] = in[i].narrow(reach.axis, read.begin, read.size());
         }

@@ -13,6 +13,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "plan/local_schedule.h"
 #include "support/message_of.h"
 #include "support/onnx_builder.h"
@@ -207,10 +209,7 @@ TEST(LocalRuns, MeansAreLocalWhereTheyCountTheirPadding) {
     net.net.attribute("kernel_shape", Sizes{3, 3}).attribute("strides", Sizes{2, 2}).attribute("pads", pads);
     net.net.attribute("count_include_pad", counts);
     const std::vector<std::string> steps = expect_equal(net.classify(y, 4));
-    if (local)
-      EXPECT_THAT(steps, Contains("AveragePool"));
-    else
-      EXPECT_THAT(steps, Not(Contains("AveragePool")));
+    EXPECT_EQ(std::count(steps.begin(), steps.end(), "AveragePool") > 0, local);
   }
 }
 
