@@ -95,6 +95,18 @@ Tensor MethodRun::score(const Tensor& samples) {
   return chunks.size() == 1 ? chunks[0] : at::cat(chunks);
 }
 
+namespace {
+
+/// Of the bases as changes that change nothing: by the kernels that score the changes, so that rounding cancels.
+Tensor scores_of_bases(LocalScorer& local, const Tensor& images, int64_t targets) {
+  local.set_bases(images);
+  std::vector<LocalChange> unchanged(static_cast<size_t>(images.size(0)));
+  for (size_t i = 0; i < unchanged.size(); ++i) unchanged[i].base = static_cast<int64_t>(i);
+  return check_scores(local.score(unchanged), images.size(0), targets);
+}
+
+}  // namespace
+
 bool MethodRun::try_local(const std::function<void()>& body) {
   try {
     body();
@@ -114,7 +126,7 @@ bool MethodRun::start_local(std::vector<ImagePatch> rectangles, const Tensor& ex
   if (!local_) return false;
   const bool done = try_local([&] {
     bases_ = example.unsqueeze(0);
-    base_scores_ = check_scores(local_->set_bases(bases_), 1, targets());
+    base_scores_ = scores_of_bases(*local_, bases_, targets());
     const bool gains = local_->gains();
     for (Explanation& result : results_) result.plan["incremental"] = local_->record();
     if (!gains) local_.reset();
@@ -126,8 +138,7 @@ Tensor MethodRun::set_bases(const Tensor& images) {
   // The first bases are often those that the gain was measured on.
   bool known = local_ && base_scores_.defined() && at::equal(bases_, images);
   bases_ = images;
-  if (local_ && !known)
-    known = try_local([&] { base_scores_ = check_scores(local_->set_bases(images), images.size(0), targets()); });
+  if (local_ && !known) known = try_local([&] { base_scores_ = scores_of_bases(*local_, images, targets()); });
   if (!known) return score(images);
   count(images.size(0), 0);
   return base_scores_;

@@ -49,7 +49,8 @@ def same_map_by_changes(model, photo, method, size, folder):
     plan.write_text(json.dumps(record))
     local, local_bytes, found = explain(model, photo, folder / "local", "-m", method, "--plan", plan)
     assert local["plan"]["incremental"] == f"{size}:4"
-    assert numpy.abs(found - expected).max() <= 1e-5 * numpy.ptp(expected)
+    rounding = 1e-6 * abs(whole["score"])  # of the logits, whose differences the map is made of
+    assert numpy.abs(found - expected).max() <= 1e-5 * numpy.ptp(expected) + rounding
     written = folder / "local" / photo.stem / "result.json"
     again, again_bytes, _ = explain(model, photo, folder / "again", "-m", method, "--plan", written)
     assert again["plan"] == local["plan"]
