@@ -39,13 +39,14 @@ struct Plan::Impl {
   std::vector<int> values;  ///< by slot: the graph's number of the value
   int input = 0, output = 0;
   at::ScalarType precision = at::kFloat, input_type = at::kFloat;
+  bool direct = false;
   Shape input_shape;
 
   std::vector<PlanStep> steps;
   Split split;
   double difference = 0;
   double seconds = 0;  ///< of a sample by the split, as it was timed; 0 where the split was given
-  int64_t bytes_per_sample = 0, bytes_of_weights = 0;
+  int64_t bytes_per_sample = 0;
 
   /// Sees every step when it has run: its number, what it gave, and all that is alive beside it.
   using Watch = std::function<void(size_t step, const Tensors& out, const Tensors& in, const Tensors& slots)>;
