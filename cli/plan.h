@@ -12,7 +12,7 @@
 namespace vitrail::cli {
 
 struct PlanArguments {
-  std::string plan = "auto", precision = "float32";
+  std::string plan = "auto", precision = "float32", incremental = "auto";
 
   void add_to(CLI::App& app);
 

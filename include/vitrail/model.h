@@ -81,6 +81,8 @@ class Model {
 
   /// [N,C,H,W] -> the model's own input layout.
   Tensor to_layout(const Tensor& inputs) const;
+  /// [N,K] logits of what the graph or the plan gave for `logits_value()`.
+  Tensor finish_logits(const Tensor& output, int64_t samples) const;
 
   /// The graph values that `logits()` feeds and fetches.
   const std::string& input_value() const { return input_value_; }
@@ -90,8 +92,6 @@ class Model {
 
  private:
   Model() = default;
-  /// [N,K] logits of what a graph or a plan gave.
-  Tensor finish_logits(const Tensor& output, int64_t samples) const;
 
   std::shared_ptr<const Graph> graph_;
   std::shared_ptr<const Plan> plan_;

@@ -12,6 +12,7 @@
 
 #include <vitrail/backward_rule.h>
 #include <vitrail/graph.h>
+#include <vitrail/local_scorer.h>
 #include <vitrail/target.h>
 #include <vitrail/tensor.h>
 
@@ -42,6 +43,10 @@ class Scorer {
   /// A pixel value (0..255) in input space, [C,1,1]; how `black` and numeric baselines are placed.
   /// Default: the inputs are pixels.
   virtual Tensor pixel(double value, int64_t channels) const;
+
+  /// For images that differ from a known one in one of `rectangles`, of which `batch` are scored at a time: only what
+  /// changes is computed (vitrail/local_scorer.h). Default: null, whole images are scored.
+  virtual std::unique_ptr<LocalScorer> local(const std::vector<ImagePatch>& rectangles, int64_t batch) const;
 
   /// A photo prepared as an input [C,H,W]: for baselines made of other photos. Default: a UsageError, for lack of a
   /// preprocessing.

@@ -4,6 +4,7 @@
 
 #include "model/bias_terms.h"
 #include "model/layout.h"
+#include "model/local.h"
 #include "model/suffix.h"
 #include "vitrail/error.h"
 
@@ -42,6 +43,10 @@ Tensor ModelProbe::score_with_rule(const Tensor& inputs, BackwardRule rule) cons
 std::map<std::string, std::string> ModelProbe::engine() const {
   if (model_.plan()) return model_.plan()->record();
   return {{"engine", "plain"}};
+}
+
+std::unique_ptr<LocalScorer> ModelProbe::local(const std::vector<ImagePatch>& rectangles, int64_t batch) const {
+  return ModelLocalScorer::make(model_, targets_, rectangles, batch);
 }
 
 Tensor ModelProbe::pixel(double value, int64_t) const { return pixel_in_input_space(value, model_.preprocess()); }

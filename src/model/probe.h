@@ -17,6 +17,7 @@ class ModelProbe : public Probe {
   Tensor score_with_rule(const Tensor& inputs, BackwardRule rule) const override;
   std::vector<Target> targets() const override { return targets_; }
   std::map<std::string, std::string> engine() const override;
+  std::unique_ptr<LocalScorer> local(const std::vector<ImagePatch>& rectangles, int64_t batch) const override;
   Tensor pixel(double value, int64_t channels) const override;
   Tensor prepare(const std::filesystem::path& photo) const override;
   std::vector<std::string> gradient_warnings() const override;

@@ -10,6 +10,8 @@ namespace vitrail {
 
 Tensor Scorer::pixel(double value, int64_t channels) const { return at::full({channels, 1, 1}, value); }
 
+std::unique_ptr<LocalScorer> Scorer::local(const std::vector<ImagePatch>&, int64_t) const { return nullptr; }
+
 Tensor Scorer::prepare(const std::filesystem::path& photo) const {
   throw UsageError("\"" + photo.string() +
                    "\" cannot be used here: this scorer knows no preprocessing for photos. Take a "

@@ -42,6 +42,9 @@ class Relu : public Operator {
     return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 };
 
 class LeakyRelu : public Operator {
@@ -55,6 +58,9 @@ class LeakyRelu : public Operator {
     return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   double alpha_;
@@ -69,6 +75,9 @@ class PRelu : public Operator {
     return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 };
 
 /// x above zero, alpha (e^x - 1) below. Selu scales it by gamma; of Celu the exponent is x / alpha.
@@ -90,6 +99,9 @@ class Elu : public Operator {
     return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   Kind kind_;
@@ -108,6 +120,9 @@ class ThresholdedRelu : public Operator {
     return {with_backward_rule(in[0], y, active, context.backward_rule)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   double alpha_;
@@ -126,6 +141,9 @@ class Shrink : public Operator {
     return {y.to(x.scalar_type())};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   double bias_, lambd_;
@@ -155,6 +173,9 @@ class Clip : public Operator {
     return {with_backward_rule(in[0], y, active, context.backward_rule)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   using Limit = std::optional<at::Scalar>;  // a double would round the ends of int64
@@ -179,6 +200,9 @@ class HardSigmoid : public Operator {
     return {at::clamp(in[0] * alpha_ + beta_, 0, 1)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   double alpha_, beta_;
@@ -193,6 +217,9 @@ class HardSwish : public Operator {
     return {in[0] * at::clamp(in[0] / 6 + 0.5, 0, 1)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 };
 
 class Gelu : public Operator {
@@ -205,6 +232,9 @@ class Gelu : public Operator {
   std::string describe() const override { return "approximate=" + approximate_; }
   Tensors forward(const Tensors& in, const RunContext&) const override { return {at::gelu(in[0], approximate_)}; }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   std::string approximate_;
@@ -220,6 +250,9 @@ class Swish : public Operator {
     return {alpha_ == 1 ? at::silu(in[0]) : in[0] * at::sigmoid(in[0] * alpha_)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   double alpha_;
@@ -238,6 +271,9 @@ class Dropout : public Operator {
     return {in[0], at::ones_like(in[0], at::kBool)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   bool with_mask_;

@@ -47,6 +47,9 @@ class SoftmaxOperator : public Operator {
     const Tensor sent = x * (arrived - call.out[0] * arrived.sum(axis, /*keepdim=*/true));
     return {{sent.masked_fill(x.isinf(), 0)}, "softmax"};
   }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    return Locality::along_others({normalize_axis(axis_, static_cast<int64_t>(out.size()))}, out.size());
+  }
 
  private:
   int64_t axis_;

@@ -91,6 +91,10 @@ class Conv : public Operator {
                             window_.dilations(rank), /*transposed=*/false, Ints(rank, 0), group_)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_kernel(*this, call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return input == 0 ? window_.locality(in[0].sizes().vec(), kernel_of(in[0], in[1], "Conv"))
+                      : Locality::everything(out.size());
+  }
 
  private:
   /// Whether a gradient will come back over two spatial axes on a processor, which takes about a quarter less time,
@@ -166,6 +170,19 @@ class ConvTranspose : public Operator {
     return {y};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_kernel(*this, call); }
+  /// Input i lands on stride i - crop .. stride i - crop + (k - 1) dilation of the output.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    if (input != 0) return locality;
+    const Ints sizes = spatial_sizes(in[0], "ConvTranspose"), kernel = kernel_of(in[0], in[1], "ConvTranspose");
+    const Ints strides = window_.strides(sizes.size()), dilations = window_.dilations(sizes.size());
+    const Crop crop = place(sizes, kernel, strides, dilations);
+    locality.axes[0] = AxisReach::same(0);
+    for (size_t i = 0; i < sizes.size(); ++i)
+      locality.axes[i + 2] = {static_cast<int64_t>(i) + 2, 1, strides[i],
+                              crop.begin[i] - (kernel[i] - 1) * dilations[i] + strides[i] - 1, crop.begin[i]};
+    return locality;
+  }
 
  private:
   /// Positions taken off the full output, one a side and an axis; negative at the end where it grows.

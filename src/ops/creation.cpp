@@ -85,6 +85,9 @@ class Cast : public Operator {
   std::string describe() const override { return std::string("to=") + at::toString(to_); }
   Tensors forward(const Tensors& in, const RunContext&) const override { return {in[0].to(to_)}; }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   at::ScalarType to_;

@@ -203,6 +203,9 @@ class Elementwise : public Operator {
     if (what == "Max" || what == "Min") return relevance_of_winner(call, what == "Max");
     return what == "Div" ? relevance_of_quotient(call) : relevance_of_activation(call);
   }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   std::string name_;
@@ -221,6 +224,9 @@ class Mod : public Operator {
     const Tensor dividend = computable(in[0]), divisor = computable(beside(in[1], in[0]));
     return {(fmod_ ? at::fmod(dividend, divisor) : at::remainder(dividend, divisor)).to(in[0].scalar_type())};
   }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   bool fmod_;
@@ -238,6 +244,9 @@ class IsInf : public Operator {
     if (!negative_) found = found.logical_and(in[0].ge(0));
     if (!positive_) found = found.logical_and(in[0].lt(0));
     return {found};
+  }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
   }
 
  private:
@@ -259,6 +268,9 @@ class BitShift : public Operator {
     const Tensor shifted = direction_ == "LEFT" ? at::bitwise_left_shift(x, by) : at::bitwise_right_shift(x, by);
     const auto bits = static_cast<int64_t>(8 * in[0].element_size());
     return {at::where(by.lt(bits), shifted, at::zeros_like(shifted)).to(in[0].scalar_type())};
+  }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
   }
 
  private:

@@ -67,6 +67,24 @@ class Slice : public Operator {
     return {y};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  /// Backwards, an axis counts as read from anywhere.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    const bool known =
+        starts_.constant() && (!axes_.present() || axes_.constant()) && (!steps_.present() || steps_.constant());
+    if (input != 0 || !known) return locality;
+    const Ints starts = *starts_.constant(), axes = axes_.constant().value_or(range(starts.size()));
+    const Ints steps = steps_.constant().value_or(Ints(starts.size(), 1));
+    for (size_t d = 0; d < out.size(); ++d) locality.axes[d] = AxisReach::same(static_cast<int64_t>(d));
+    for (size_t i = 0; i < axes.size() && i < steps.size(); ++i) {
+      const int64_t axis = normalize_axis(axes[i], in[0].dim()), size = in[0].size(axis);
+      const int64_t start = std::clamp<int64_t>(starts[i] < 0 ? starts[i] + size : starts[i], 0, size);
+      locality.axes[static_cast<size_t>(axis)] = {};
+      if (steps[i] > 0)
+        locality.axes[static_cast<size_t>(axis)] = {axis, std::min(steps[i], size + 1), 1, start, start};
+    }
+    return locality;
+  }
 
  private:
   static Tensor slice_axis(const Tensor& x, int64_t axis, int64_t start, int64_t end, int64_t step) {
@@ -112,6 +130,16 @@ class Gather : public Operator {
     return {taken.reshape(shape)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  /// The axes before and behind the one that is taken from.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    if (input != 0) return locality;
+    const int64_t axis = normalize_axis(axis_, in[0].dim()), inserted = in[1].dim();
+    locality.by_parts = true;
+    for (int64_t d = 0; d < in[0].dim(); ++d)
+      if (d != axis) locality.axes[static_cast<size_t>(d < axis ? d : d - 1 + inserted)] = AxisReach::same(d);
+    return locality;
+  }
 
  private:
   int64_t axis_;
@@ -269,6 +297,15 @@ class Split : public Operator {
     return in[0].split_with_sizes(sizes, axis);
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t output, const Tensors& in, const Ints& out) const override {
+    if (input != 0 || (sizes_.present() && !sizes_.constant())) return Locality::everything(out.size());
+    const int64_t axis = normalize_axis(axis_, in[0].dim()), part = (in[0].size(axis) + parts_ - 1) / parts_;
+    int64_t begin = sizes_.present() ? 0 : part * static_cast<int64_t>(output);
+    for (size_t i = 0; sizes_.present() && i < output; ++i) begin += sizes_.constant()->at(i);
+    Locality locality = Locality::along_others({axis}, out.size());
+    locality.axes[static_cast<size_t>(axis)] = AxisReach::shifted(axis, begin);
+    return locality;
+  }
 
  private:
   int64_t axis_;
@@ -285,6 +322,14 @@ class Concat : public Operator {
     return {at::cat(in, normalize_axis(axis_, in[0].dim()))};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    const int64_t axis = normalize_axis(axis_, in[0].dim());
+    int64_t before = 0;
+    for (size_t i = 0; i < input; ++i) before += in[i].size(axis);
+    Locality locality = Locality::along_others({axis}, out.size());
+    locality.axes[static_cast<size_t>(axis)] = AxisReach::shifted(axis, -before);
+    return locality;
+  }
 
  private:
   int64_t axis_;
@@ -345,6 +390,20 @@ class Pad : public Operator {
     return {mode_ == PadMode::constant ? constant(in, begin, end) : repeated(x, begin, end)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  /// Along an axis that repeats its values outside, as read from anywhere.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    if (input != 0 || !pads_.constant() || (axes_.present() && !axes_.constant())) return locality;
+    const Ints pads = *pads_.constant(), axes = axes_.constant().value_or(range(out.size()));
+    for (size_t d = 0; d < out.size(); ++d) locality.axes[d] = AxisReach::same(static_cast<int64_t>(d));
+    for (size_t i = 0; i < axes.size(); ++i) {
+      const int64_t axis = normalize_axis(axes[i], in[0].dim());
+      if (pads[i] == 0 && pads[i + axes.size()] == 0) continue;
+      locality.axes[static_cast<size_t>(axis)] =
+          mode_ == PadMode::constant ? AxisReach::shifted(axis, -pads[i]) : AxisReach{};
+    }
+    return locality;
+  }
 
  private:
   static Tensor constant(const Tensors& in, const Ints& begin, const Ints& end) {

@@ -22,6 +22,14 @@ class MatMul : public Operator {
     return relevance_of_weights(
         call, {call.in[1], {}, [](const Tensor& x, const Tensor& weight) { return at::matmul(x, weight); }});
   }
+  /// Rows of the first and columns of the second stay apart, and the axes in front of them.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    if (in[0].dim() < 2 || in[1].dim() < 2) return locality;
+    Ints sizes = in[input].sizes().vec();
+    sizes[sizes.size() - (input == 0 ? 1 : 2)] = 0;  // what is summed over follows nothing
+    return Locality::elementwise(sizes, out);
+  }
 };
 
 /// alpha A' B' + beta C
@@ -49,6 +57,14 @@ class Gemm : public Operator {
                                          return at::matmul(transpose_a_ ? x.t() : x,
                                                            transpose_b_ ? weight.t() : weight);
                                        }});
+  }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    if (input == 2) return Locality::elementwise(in[2].sizes().vec(), out);
+    Locality locality = Locality::everything(2);
+    locality.by_parts = true;
+    if (input == 0) locality.axes[0] = AxisReach::same(transpose_a_ ? 1 : 0);
+    if (input == 1) locality.axes[1] = AxisReach::same(transpose_b_ ? 0 : 1);
+    return locality;
   }
 
  private:

@@ -45,6 +45,13 @@ Tensor per_channel(const Tensor& v, const Tensor& x) {
   return v.reshape(shape);
 }
 
+/// From `axis` to the last.
+Ints axes_from(int64_t axis, int64_t rank) {
+  Ints axes;
+  for (axis = normalize_axis(axis, rank); axis < rank; ++axis) axes.push_back(axis);
+  return axes;
+}
+
 /// With the stored statistics; with those of the batch where training_mode is set, which then also
 /// gives the stored ones moved towards them by 1 - momentum. Stored statistics get no gradient.
 class BatchNormalization : public Operator {
@@ -84,6 +91,9 @@ class BatchNormalization : public Operator {
     if (!call.deeplift() && !call.rule.biases) return relevance_of_activation(call);
     return relevance_of_linear(call, /*all_operands=*/true);
   }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return training_ || input != 0 ? Locality::everything(out.size()) : Locality::elementwise(in[0].sizes().vec(), out);
+  }
 
  private:
   double epsilon_, momentum_;
@@ -113,8 +123,7 @@ class LayerNormalization : public Operator {
       out.push_back(bias.defined() ? y + bias : y);
     }
     if (outputs_ > 1) {
-      Ints axes;
-      for (int64_t axis = normalize_axis(axis_, x.dim()); axis < x.dim(); ++axis) axes.push_back(axis);
+      const Ints axes = axes_from(axis_, x.dim());
       const Tensor stashed = x.element_size() < 4 ? x.to(at::kFloat) : x;
       out.push_back(stashed.mean(axes, /*keepdim=*/true));
       out.push_back((stashed.var(axes, /*unbiased=*/false, /*keepdim=*/true) + epsilon_).rsqrt());
@@ -128,6 +137,11 @@ class LayerNormalization : public Operator {
     return relevance_of_normalisation(
         call, [&](const Tensor& x) { return x - x.mean(axes, /*keepdim=*/true); },
         call.in.size() > 2 ? call.in[2] : Tensor());
+  }
+  /// Every position in front of the axis by itself.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return input == 0 ? Locality::along_others(axes_from(axis_, in[0].dim()), out.size())
+                      : Locality::elementwise(in[input].sizes().vec(), out);
   }
 
  private:
@@ -169,6 +183,12 @@ class GroupNormalization : public Operator {
     };
     return relevance_of_normalisation(call, centred, per_channel(parameter(call.in[2], channels, groups), call.in[0]));
   }
+  /// A group depends on all of its positions: of the axes only the batch stays apart.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    if (input == 0) locality.axes[0] = AxisReach::same(0);
+    return locality;
+  }
 
  protected:
   /// `groups` 0: as many as there are channels.
@@ -204,14 +224,18 @@ class RmsNormalization : public Operator {
   std::string_view name() const override { return "RMSNormalization"; }
   std::string describe() const override { return "axis=" + std::to_string(axis_) + " " + describe_epsilon(epsilon_); }
   Tensors forward(const Tensors& in, const RunContext&) const override {
-    Ints axes;
-    for (int64_t axis = normalize_axis(axis_, in[0].dim()); axis < in[0].dim(); ++axis) axes.push_back(axis);
+    const Ints axes = axes_from(axis_, in[0].dim());
     const Tensor x = in[0].element_size() < 4 ? in[0].to(at::kFloat) : in[0];
     const Tensor y = x * ((x * x).mean(axes, /*keepdim=*/true) + epsilon_).rsqrt();
     return {y.to(in[0].scalar_type()) * in[1]};
   }
   Relevance relevance(const RelevanceCall& call) const override {
     return relevance_of_normalisation(call, [](const Tensor& x) { return x; }, {});
+  }
+  /// Every position in front of the axis by itself.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return input == 0 ? Locality::along_others(axes_from(axis_, in[0].dim()), out.size())
+                      : Locality::elementwise(in[input].sizes().vec(), out);
   }
 
  private:
@@ -244,6 +268,9 @@ class LocalResponseNormalization : public Operator {
   Relevance relevance(const RelevanceCall& call) const override {
     return relevance_of_normalisation(call, [](const Tensor& x) { return x; }, {});
   }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    return Locality::along_others({1}, out.size());
+  }
 
  private:
   static constexpr int64_t kMostChannels = 65536;
@@ -268,6 +295,9 @@ class LpNormalization : public Operator {
   Relevance relevance(const RelevanceCall& call) const override {
     return relevance_of_normalisation(call, [](const Tensor& x) { return x; }, {});
   }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    return Locality::along_others({normalize_axis(axis_, static_cast<int64_t>(out.size()))}, out.size());
+  }
 
  private:
   int64_t axis_, p_;
@@ -288,6 +318,11 @@ class MeanVarianceNormalization : public Operator {
   Relevance relevance(const RelevanceCall& call) const override {
     return relevance_of_normalisation(call, [this](const Tensor& x) { return x - x.mean(axes_, /*keepdim=*/true); },
                                       {});
+  }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    Ints axes = axes_;
+    for (int64_t& axis : axes) axis = normalize_axis(axis, static_cast<int64_t>(out.size()));
+    return Locality::along_others(axes, out.size());
   }
 
  private:

@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "ops/locality.h"
+
 namespace vitrail {
 
 /// What a run hands to every operator.
@@ -48,6 +50,10 @@ class Operator {
 
   /// The typed members for people, e.g. "strides=2,2 pads=0,0,1,1"; shown by `vitrail inspect`.
   virtual std::string describe() const { return {}; }
+
+  /// Where output `output`, of sizes `out`, looks at input `input`; as a default anywhere. Of `in` constants are what
+  /// they are, other inputs have their type and sizes but no values that mean anything.
+  virtual Locality locality(size_t input, size_t output, const Tensors& in, const Ints& out) const;
 };
 
 }  // namespace vitrail

@@ -142,6 +142,24 @@ class Reduction : public Operator {
     if (what == "ReduceMax" || what == "ReduceMin") return relevance_of_winner(call, what == "ReduceMax");
     return relevance_of_rest(call);
   }
+  /// The axes that stay, each by itself.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    if (input != 0) return locality;
+    if (axes_.present() && !axes_.constant()) return locality;
+    Ints axes = axes_.constant().value_or(Ints());
+    if (axes.empty() && noop_when_empty_) return Locality::elementwise(in[0].sizes().vec(), out);
+    if (axes.empty()) return locality;
+    for (int64_t& axis : axes) axis = normalize_axis(axis, in[0].dim());
+    locality.by_parts = true;
+    size_t next = 0;
+    for (int64_t axis = 0; axis < in[0].dim(); ++axis) {
+      const bool goes = std::find(axes.begin(), axes.end(), axis) != axes.end();
+      if (!goes) locality.axes[next] = AxisReach::same(axis);
+      next += keep_dims_ || !goes;
+    }
+    return locality;
+  }
 
  private:
   /// Each value by itself: the reduction over an axis of size one, which for a norm still takes the absolute value.

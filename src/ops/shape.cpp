@@ -32,6 +32,40 @@ Ints normalize_axes(Ints axes, int64_t rank) {
   return axes;
 }
 
+/// The same values in the same order under other sizes. Axes go together in the shortest groups of equal volume; of a
+/// group that is split or merged the slowest axes follow each other, the faster ones may hold anything.
+Locality regrouped(const Ints& input, const Ints& output) {
+  Locality locality = Locality::everything(output.size());
+  size_t i = 0, o = 0;
+  while (i < input.size() && o < output.size()) {
+    if ((input[i] == 1) != (output[o] == 1)) {  // an axis of size 1 comes or goes
+      input[i] == 1 ? ++i : ++o;
+      continue;
+    }
+    const size_t first_i = i, first_o = o;
+    int64_t volume_in = input[i++], volume_out = output[o++];
+    while (volume_in != volume_out && (i < input.size() || o < output.size())) {
+      if (volume_in < volume_out && i < input.size())
+        volume_in *= input[i++];
+      else if (volume_out < volume_in && o < output.size())
+        volume_out *= output[o++];
+      else
+        break;
+    }
+    if (volume_in != volume_out || volume_in == 0) return locality;  // sizes of 0: nothing to follow
+    // Position p of the slowest axis holds values p inner .. (p + 1) inner - 1 of the group.
+    const int64_t inner_in = volume_in / input[first_i], inner_out = volume_out / output[first_o];
+    const auto axis = static_cast<int64_t>(first_i);
+    if (inner_in == inner_out)
+      locality.axes[first_o] = AxisReach::same(axis);
+    else if (inner_out % inner_in == 0)
+      locality.axes[first_o] = {axis, inner_out / inner_in, 1, 0, inner_out / inner_in - 1};
+    else if (inner_in % inner_out == 0)
+      locality.axes[first_o] = {axis, 1, inner_in / inner_out, 0, 0};
+  }
+  return locality;
+}
+
 /// 0 keeps the input's size (unless allowzero), one -1 takes what is left.
 class Reshape : public Operator {
  public:
@@ -62,6 +96,9 @@ class Reshape : public Operator {
     return {x.reshape(shape)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return input == 0 ? regrouped(in[0].sizes().vec(), out) : Locality::everything(out.size());
+  }
 
  private:
   IntsArgument shape_;
@@ -82,6 +119,9 @@ class Flatten : public Operator {
     return {x.reshape({rows, columns})};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t, size_t, const Tensors& in, const Ints& out) const override {
+    return regrouped(in[0].sizes().vec(), out);
+  }
 
  private:
   int64_t axis_;
@@ -105,6 +145,14 @@ class Transpose : public Operator {
     return {in[0].permute(order)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    locality.by_parts = true;
+    const auto rank = static_cast<int64_t>(out.size());
+    for (int64_t d = 0; d < rank; ++d)
+      locality.axes[static_cast<size_t>(d)] = AxisReach::same(order_.empty() ? rank - 1 - d : order_[d]);
+    return locality;
+  }
 
  private:
   Ints order_;
@@ -129,6 +177,9 @@ class Squeeze : public Operator {
     return {x.squeeze(axes)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return input == 0 ? regrouped(in[0].sizes().vec(), out) : Locality::everything(out.size());
+  }
 
  private:
   IntsArgument axes_;
@@ -147,6 +198,9 @@ class Unsqueeze : public Operator {
     return {y};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return input == 0 ? regrouped(in[0].sizes().vec(), out) : Locality::everything(out.size());
+  }
 
  private:
   IntsArgument axes_;
@@ -175,6 +229,12 @@ class Expand : public Operator {
     return {x.expand(shape)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    if (input != 0) return Locality::everything(out.size());
+    Locality locality = Locality::elementwise(in[0].sizes().vec(), out);
+    locality.by_parts = false;
+    return locality;
+  }
 
  private:
   IntsArgument shape_;
@@ -198,6 +258,12 @@ class Tile : public Operator {
     return {in[0].repeat(repeats)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    if (input != 0) return Locality::everything(out.size());
+    Locality locality = Locality::elementwise(in[0].sizes().vec(), out);
+    locality.by_parts = false;
+    return locality;
+  }
 
  private:
   IntsArgument repeats_;
@@ -239,6 +305,12 @@ class DepthToSpace : public Operator {
     return {blocks.reshape({n, c, h * b, w * b})};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    locality.axes[0] = AxisReach::same(0);
+    for (const int64_t axis : {2, 3}) locality.axes[static_cast<size_t>(axis)] = {axis, 1, block_, 0, 0};
+    return locality;
+  }
 
  private:
   int64_t block_;
@@ -262,6 +334,12 @@ class SpaceToDepth : public Operator {
     return {x.reshape({n, c, h, b, w, b}).permute({0, 3, 5, 1, 2, 4}).reshape({n, c * b * b, h, w})};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    locality.axes[0] = AxisReach::same(0);
+    for (const int64_t axis : {2, 3}) locality.axes[static_cast<size_t>(axis)] = {axis, block_, 1, 0, block_ - 1};
+    return locality;
+  }
 
  private:
   int64_t block_;
