@@ -39,25 +39,57 @@ void PlanArguments::add_to(CLI::App& app) {
       ->check(CLI::IsMember({"float32", "bf16"}));
 }
 
-PlanArguments::Choice PlanArguments::parse() const {
+PlanArguments::Choice PlanArguments::read_choice(const std::map<std::string, std::string>& recorded,
+                                                 const std::string& where) {
+  const auto value = [&](const char* key, const char* otherwise) {
+    const auto found = recorded.find(key);
+    return found == recorded.end() ? std::string(otherwise) : found->second;
+  };
   Choice choice;
-  choice.options.precision = precision;
-  if (plan == "none") choice.wanted = false;
-  if (plan == "none" || plan == "auto") return choice;
-  const Json recorded = read_plan(plan);
+  choice.wanted = value("engine", "") == "plan";
+  choice.options.precision = value("precision", "float32");
+  choice.options.side_by_side = value("side_by_side", "no") == "yes";
   try {
-    choice.wanted = recorded.value("engine", "") == "plan";
-    choice.options.precision = recorded.value("precision", "float32");
-    choice.options.chunk = std::stoll(recorded.value("chunk", "0"));
-    choice.options.side_by_side = recorded.value("side_by_side", "no") == "yes";
+    choice.options.chunk = std::stoll(value("chunk", "0"));
   } catch (const std::exception&) {
     choice.options.chunk = -1;
   }
   const std::string& found = choice.options.precision;
   if (choice.options.chunk < 0 || (found != "float32" && found != "bf16"))
-    throw UsageError("the plan in " + plan + " is " + recorded.dump() +
+    throw UsageError("the plan in " + where + " is " + Json(recorded).dump() +
                      "; expected a precision (float32 or bf16) and a chunk, a number in quotes.");
   return choice;
+}
+
+PlanArguments::Choice PlanArguments::parse() const {
+  Choice choice;
+  choice.options.precision = precision;
+  if (plan == "none") choice.wanted = false;
+  if (plan == "auto" && !replayed_.empty()) return read_choice(replayed_, "the former result");
+  if (plan == "none" || plan == "auto") return choice;
+  const Json recorded = read_plan(plan);
+  std::map<std::string, std::string> texts;
+  for (const auto& [key, value] : recorded.items())
+    texts[key] = value.is_string() ? value.get<std::string>() : "(" + value.dump() + ")";
+  return read_choice(texts, plan);
+}
+
+void PlanArguments::describe(RunRecord& run) const {
+  run.plan = plan == "none"   ? "none"
+             : plan == "auto" ? (precision == "float32" ? "auto" : "auto " + precision)
+                              : "file";
+  run.engine = {{"engine", "plain"}};
+  const Choice choice = parse();
+  if (plan == "auto" || !choice.wanted) return;
+  run.engine = {{"engine", "plan"},
+                {"precision", choice.options.precision},
+                {"chunk", std::to_string(choice.options.chunk)},
+                {"side_by_side", choice.options.side_by_side ? "yes" : "no"}};
+}
+
+void PlanArguments::replay(const RunRecord& run) {
+  const auto engine = run.engine.find("engine");
+  if (plan == "auto" && engine != run.engine.end() && engine->second == "plan") replayed_ = run.engine;
 }
 
 Model PlanArguments::apply(const Model& model, const Tensor& input, int64_t& batch) const {

@@ -25,8 +25,10 @@ namespace vitrail {
 
 struct ModelOptions {
   LoadOptions graph = {};
-  std::string preprocess = {};  ///< a preset (imagenet, half, unit, raw) or the path of a JSON record; empty: found
-  std::string output = {};      ///< which output, where the model has several; empty: the only one
+  /// A preset (imagenet, half, unit, raw), the path of a JSON record, or what stands under "preprocess" in one, as text
+  /// that begins with a brace; empty: found.
+  std::string preprocess = {};
+  std::string output = {};  ///< which output, where the model has several; empty: the only one
 };
 
 struct Prediction {
@@ -57,6 +59,9 @@ class Model {
   /// The same with the value of an inner layer replaced: only what lies behind it is computed again.
   Tensor logits_from(const Tensor& inputs, const std::string& layer, const Tensor& value,
                      const RunOptions& options = {}) const;
+
+  /// Logits of `samples` samples from whatever values of the graph are fed.
+  Tensor logits_of(const Feeds& feeds, int64_t samples, const RunOptions& options = {}) const;
 
   /// The `top` best classes of each input.
   std::vector<std::vector<Prediction>> predict(const Tensor& inputs, int64_t top = 5) const;

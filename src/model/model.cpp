@@ -101,7 +101,11 @@ ModelRecord record_from_metadata(const std::map<std::string, std::string>& metad
 Model Model::load(const std::filesystem::path& path, const ModelOptions& options) {
   Model model;
   std::optional<ModelRecord> given, sidecar = read_sidecar(path);
-  if (!options.preprocess.empty() && !is_preset(options.preprocess)) {
+  if (options.preprocess.starts_with('{')) {
+    given.emplace();
+    given->preprocess = Preprocess::from_json(options.preprocess, "the record given");
+    given->source = "record";
+  } else if (!options.preprocess.empty() && !is_preset(options.preprocess)) {
     if (!std::filesystem::exists(options.preprocess))
       throw UsageError("'" + options.preprocess + "' is neither a preset nor a file. " +
                        did_you_mean(options.preprocess, {kPresets.begin(), kPresets.end()}));
@@ -220,10 +224,14 @@ Tensor Model::logits(const Tensor& inputs, const RunOptions& options) const {
 
 Tensor Model::logits_from(const Tensor& inputs, const std::string& layer, const Tensor& value,
                           const RunOptions& options) const {
-  classes();  // throws where the output is no row of scores, before anything is computed
   Feeds feeds = {{graph_->resolve(layer), value}};
   if (feeds[0].first != input_value_) feeds.emplace_back(input_value_, to_layout(inputs));
-  return finish_logits(graph_->run(feeds, {logits_value_}, options)[0], inputs.size(0));
+  return logits_of(feeds, inputs.size(0), options);
+}
+
+Tensor Model::logits_of(const Feeds& feeds, int64_t samples, const RunOptions& options) const {
+  classes();  // throws where the output is no row of scores, before anything is computed
+  return finish_logits(graph_->run(feeds, {logits_value_}, options)[0], samples);
 }
 
 Tensor Model::finish_logits(const Tensor& output, int64_t samples) const {

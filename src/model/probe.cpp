@@ -2,7 +2,9 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include "model/bias_terms.h"
 #include "model/layout.h"
+#include "model/suffix.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -76,6 +78,14 @@ Tensor ModelProbe::score_from(const Tensor& inputs, const std::string& layer, co
   }
   Tensor value = from_planes(activation, found.layout, original);
   return target_scores(model_.logits_from(inputs, found.layer.value, value, options_), targets_);
+}
+
+std::unique_ptr<const Suffix> ModelProbe::suffix(const Tensor& inputs, const std::string& layer) const {
+  return suffix_of(model_, targets_, options_, inputs, layer);
+}
+
+std::vector<BiasTerm> ModelProbe::bias_terms(const Tensor& input) const {
+  return find_bias_terms(model_, targets_, input);
 }
 
 }  // namespace vitrail

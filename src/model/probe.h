@@ -23,6 +23,8 @@ class ModelProbe : public Probe {
   std::vector<LayerInfo> spatial_layers() const override;
   Tensor activation(const Tensor& inputs, const std::string& layer) const override;
   Tensor score_from(const Tensor& inputs, const std::string& layer, const Tensor& activation) const override;
+  std::unique_ptr<const Suffix> suffix(const Tensor& inputs, const std::string& layer) const override;
+  std::vector<BiasTerm> bias_terms(const Tensor& input) const override;
   const Model* model() const override { return &model_; }
 
  private:

@@ -38,6 +38,7 @@ class Relu : public Operator {
   std::string_view name() const override { return "Relu"; }
   Tensors forward(const Tensors& in, const RunContext& context) const override {
     const Tensor y = at::relu(in[0]);
+    if (context.backward_rule == BackwardRule::plain) return {y};
     return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
@@ -50,6 +51,7 @@ class LeakyRelu : public Operator {
   std::string describe() const override { return "alpha=" + number(alpha_); }
   Tensors forward(const Tensors& in, const RunContext& context) const override {
     const Tensor y = at::leaky_relu(in[0], alpha_);
+    if (context.backward_rule == BackwardRule::plain) return {y};
     return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }

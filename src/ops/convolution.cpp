@@ -1,6 +1,7 @@
 // Conv and ConvTranspose over one to three spatial axes.
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/convolution.h>
 #include <vitrail/error.h>
@@ -83,12 +84,22 @@ class Conv : public Operator {
     }
     const bool done = common == placement.begin && common == placement.end;
     const Tensor padded = done ? x : at::constant_pad_nd(x, aten_padding(begin, end));
-    return {at::convolution(padded, weight, bias_of(in), window_.strides(rank), common, window_.dilations(rank),
-                            /*transposed=*/false, Ints(rank, 0), group_)};
+    const auto laid_out = [last = is_recorded(padded)](const Tensor& t) {
+      return last ? t.contiguous(at::MemoryFormat::ChannelsLast) : t;
+    };
+    return {at::convolution(laid_out(padded), laid_out(weight), bias_of(in), window_.strides(rank), common,
+                            window_.dilations(rank), /*transposed=*/false, Ints(rank, 0), group_)};
   }
   Relevance relevance(const RelevanceCall& call) const override { return relevance_of_kernel(*this, call); }
 
  private:
+  /// Whether a gradient will come back over two spatial axes on a processor, which takes about a quarter less time,
+  /// forward and back, where the channels of a position lie side by side (measured). Other operators keep the order.
+  static bool is_recorded(const Tensor& x) {
+    return at::GradMode::is_enabled() && x.requires_grad() && x.device().is_cpu() && x.dim() == 4 &&
+           x.scalar_type() == at::kFloat;
+  }
+
   Window window_;
   int64_t group_;
 };

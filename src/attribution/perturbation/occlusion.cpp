@@ -110,6 +110,7 @@ const MethodDefinition<OcclusionOptions, Scorer>& definition() {
       {.name = "occlusion",
        .family = "perturbation",
        .summary = "Hides one window of the image at a time and adds up how much the score drops.",
+       .formula = "sum over windows a that cover the pixel of g(x) - g(x with window a replaced by b)",
        .cost = "1 + ceil((height - patch + 1) / stride) x ceil((width - patch + 1) / stride)",
        .guarantees = "Deterministic. Exact w_i (x_i - b_i) for a linear score and windows of one pixel.",
        .source = "Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, ECCV 2014",
