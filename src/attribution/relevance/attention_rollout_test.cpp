@@ -132,7 +132,7 @@ TEST(AttentionRollout, OneLayerByHand) {
 
 TEST(AttentionRollout, ARefusalSaysWhatToDo) {
   for (const char* method : {"attention_rollout", "gradient_rollout", "legrad"})
-    EXPECT_THAT(message_of([&] { explain_by(method, load(conv_net()), photo8()); }),
+    EXPECT_THAT(message_of<UsageError>([&] { explain_by(method, load(conv_net()), photo8()); }),
                 AllOf(HasSubstr("no attention"), HasSubstr("attn_lrp")));
 }
 

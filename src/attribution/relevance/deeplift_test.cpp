@@ -103,7 +103,7 @@ TEST(DeepLift, OnLinearNetsIsTheWeightedDifference) {
 }
 
 TEST(DeepLift, RefusesBaselinesThatDependOnAMask) {
-  EXPECT_THAT(message_of([] { explain_by("deeplift:baseline=inpaint", load(conv_net()), photo8()); }),
+  EXPECT_THAT(message_of<UsageError>([] { explain_by("deeplift:baseline=inpaint", load(conv_net()), photo8()); }),
               HasSubstr("inpaint"));
 }
 

@@ -166,7 +166,7 @@ TEST_P(RelevanceLaws, ZeroScoreIsDiagnosed) {
 }
 
 TEST_P(RelevanceLaws, FunctionsAreRefused) {
-  EXPECT_THAT(message_of([&] { parse_method(method())->explain(curved_scorer(3, 8, 8), photo8(), {}); }),
+  EXPECT_THAT(message_of<UsageError>([&] { parse_method(method())->explain(curved_scorer(3, 8, 8), photo8(), {}); }),
               HasSubstr("operators of a network"));
 }
 

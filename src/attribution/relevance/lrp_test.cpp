@@ -142,11 +142,11 @@ TEST_F(TwoLayers, RulesOfSingleLayersGoFirst) {
     const bool same = at::equal(result.map, explain_by("lrp:composite=epsilon_plus,epsilon=0.01", model_, x)[0].map);
     EXPECT_EQ(same, std::string(rule) == "zplus" || std::string(rule) == "alpha1_beta0") << rule;
   }
-  EXPECT_THAT(message_of([&] { explain_by("lrp:rules=conv1:gama", model_, x); }), HasSubstr("gamma"));
-  EXPECT_THAT(message_of([&] { explain_by("lrp:rules=conv9:gamma", model_, x); }), HasSubstr("conv9"));
-  EXPECT_THAT(message_of([&] { explain_by("lrp:rules=a1:gamma", model_, x); }), HasSubstr("no weights"));
-  EXPECT_THAT(message_of([&] { explain_by("lrp:rules=conv1", model_, x); }), HasSubstr("LAYER:RULE"));
-  EXPECT_THAT(message_of([&] { explain_by("lrp:rules=fc:zbox", model_, x); }), HasSubstr("pixels"));
+  EXPECT_THAT(message_of<UsageError>([&] { explain_by("lrp:rules=conv1:gama", model_, x); }), HasSubstr("gamma"));
+  EXPECT_THAT(message_of<UsageError>([&] { explain_by("lrp:rules=conv9:gamma", model_, x); }), HasSubstr("conv9"));
+  EXPECT_THAT(message_of<UsageError>([&] { explain_by("lrp:rules=a1:gamma", model_, x); }), HasSubstr("no weights"));
+  EXPECT_THAT(message_of<UsageError>([&] { explain_by("lrp:rules=conv1", model_, x); }), HasSubstr("LAYER:RULE"));
+  EXPECT_THAT(message_of<UsageError>([&] { explain_by("lrp:rules=fc:zbox", model_, x); }), HasSubstr("pixels"));
 }
 
 // Channel 2 of the features, and of the map only what comes from there.
@@ -172,10 +172,12 @@ TEST(Lrp, ConditionsOnAllChannelsAddUp) {
 
 TEST(Lrp, RefusesChannelsThatDoNotExist) {
   const Model model = load(conv_net());
-  EXPECT_THAT(message_of([&] { explain_by("lrp:layer=a1,channels=6", model, photo8()); }), HasSubstr("0 to 5"));
-  EXPECT_THAT(message_of([&] { explain_by("lrp:layer=a1,channels=1+x", model, photo8()); }), HasSubstr("\"x\""));
-  EXPECT_THAT(message_of([&] { explain_by("lrp:channels=1", model, photo8()); }), HasSubstr("layer=..."));
-  EXPECT_THAT(message_of([&] { explain_by("lrp:layer=zz,channels=1", model, photo8()); }), HasSubstr("zz"));
+  EXPECT_THAT(message_of<UsageError>([&] { explain_by("lrp:layer=a1,channels=6", model, photo8()); }),
+              HasSubstr("0 to 5"));
+  EXPECT_THAT(message_of<UsageError>([&] { explain_by("lrp:layer=a1,channels=1+x", model, photo8()); }),
+              HasSubstr("\"x\""));
+  EXPECT_THAT(message_of<UsageError>([&] { explain_by("lrp:channels=1", model, photo8()); }), HasSubstr("layer=..."));
+  EXPECT_THAT(message_of<UsageError>([&] { explain_by("lrp:layer=zz,channels=1", model, photo8()); }), HasSubstr("zz"));
 }
 
 // The same net with batch normalisation in nodes of its own and folded into the weights.
