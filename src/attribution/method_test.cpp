@@ -32,7 +32,8 @@ TEST(Methods, AreListedInTheOrderOfTheDocumentation) {
   EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad",
                                  "vargrad", "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam",
                                  "gradcam", "gradcam_pp", "hirescam", "elementwise_cam", "layercam", "xgradcam",
-                                 "occlusion", "rise", "sobol", "morris", "dgsm", "dgsm_morris"));
+                                 "occlusion", "feature_ablation", "rise", "lime", "kernel_shap", "shapley",
+                                 "exact_shapley", "owen", "sobol", "hsic", "morris", "dgsm", "dgsm_morris"));
 }
 
 TEST(Methods, DescribeThemselves) {
@@ -47,23 +48,36 @@ TEST(Methods, DescribeThemselves) {
 
 /// Every method with every option at another value than its default, in canonical form.
 class MethodString : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(AllOptions, MethodString,
-                         testing::Values("saliency:reducer=mean", "gradient_x_input:reducer=sum",
-                                         "integrated_gradients:baseline=127.5,max_steps=64,steps=8,tolerance=0.001",
-                                         "smoothgrad:noise=0.1,reducer=max,samples=9,seed=18446744073709551615",
-                                         "gradcam:layer=layer4.1/Conv:0,relu=false",
-                                         "occlusion:baseline=mean,normalise_coverage=true,patch=7,stride=3",
-                                         "rise:baseline=black,grid=5,keep=0.25,masks=30,seed=2",
-                                         "sobol:baseline=black,designs=4,estimator=janon,grid=3,operation=amplitude,"
-                                         "regions=slic,replicates=2,sampler=owen,seed=4,tolerance=0.1,top=3",
-                                         "morris:baseline=blur:4,designs=8,grid=3,operation=amplitude_legacy,"
-                                         "regions=slic,replicates=2,sampler=halton,seed=4,smoothing=0.2,tolerance=0.1,"
-                                         "top=3",
-                                         "dgsm:baseline=noise:3,grid=3,operation=amplitude,regions=slic,replicates=2,"
-                                         "sampler=lhs,samples=8,seed=4,signed_mean=true,smoothing=0.2,tolerance=0.1,"
-                                         "top=3",
-                                         "dgsm_morris:baseline=white,designs=3,grid=3,operation=amplitude,regions=slic,"
-                                         "replicates=2,samples=8,seed=4,smoothing=0.2"));
+INSTANTIATE_TEST_SUITE_P(
+    AllOptions, MethodString,
+    testing::Values("saliency:reducer=mean", "gradient_x_input:reducer=sum",
+                    "integrated_gradients:baseline=127.5,max_steps=64,steps=8,tolerance=0.001",
+                    "smoothgrad:noise=0.1,reducer=max,samples=9,seed=18446744073709551615",
+                    "gradcam:layer=layer4.1/Conv:0,relu=false",
+                    "occlusion:baseline=mean,normalise_coverage=true,patch=7,stride=3",
+                    "rise:antithetic=true,baseline=black,grid=5,keep=0.25,masks=30,readout=mean,seed=2,"
+                    "tolerance=0.1,top=3",
+                    "feature_ablation:baseline=black,grid=5,regions=slic",
+                    "lime:antithetic=true,baseline=black,grid=5,keep=0.25,regions=slic,ridge=2,"
+                    "samples=30,seed=2,tolerance=0.1,top=3,width=0.3",
+                    "kernel_shap:baseline=black,coalitions=30,grid=5,paired=false,regions=slic,"
+                    "ridge=false,seed=2,sizes=kernel,tolerance=0.1,top=3",
+                    "shapley:antithetic=false,baseline=black,grid=5,permutations=30,regions=slic,"
+                    "seed=2,tolerance=0.1,top=3",
+                    "exact_shapley:baseline=black,grid=2,regions=slic",
+                    "owen:baseline=black,evaluations=30,grid=5,regions=slic",
+                    "hsic:baseline=black,designs=4,grid=5,readout=regression,regions=slic,"
+                    "replicates=2,sampler=owen,seed=4,tolerance=0.1,top=3,width=median_output",
+                    "sobol:baseline=black,designs=4,estimator=janon,grid=3,operation=amplitude,"
+                    "regions=slic,replicates=2,sampler=owen,seed=4,tolerance=0.1,top=3",
+                    "morris:baseline=blur:4,designs=8,grid=3,operation=amplitude_legacy,"
+                    "regions=slic,replicates=2,sampler=halton,seed=4,smoothing=0.2,tolerance=0.1,"
+                    "top=3",
+                    "dgsm:baseline=noise:3,grid=3,operation=amplitude,regions=slic,replicates=2,"
+                    "sampler=lhs,samples=8,seed=4,signed_mean=true,smoothing=0.2,tolerance=0.1,"
+                    "top=3",
+                    "dgsm_morris:baseline=white,designs=3,grid=3,operation=amplitude,regions=slic,"
+                    "replicates=2,samples=8,seed=4,smoothing=0.2"));
 
 TEST_P(MethodString, CanonicalFormParsesBackToItself) {
   const auto method = parse_method(GetParam());

@@ -223,8 +223,9 @@ def test_methods_are_listed_and_described():
     assert names == [
         "saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad", "vargrad",
         "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam", "gradcam", "gradcam_pp",
-        "hirescam", "elementwise_cam", "layercam", "xgradcam", "occlusion", "rise", "sobol",
-        "morris", "dgsm", "dgsm_morris",
+        "hirescam", "elementwise_cam", "layercam", "xgradcam", "occlusion", "feature_ablation", "rise",
+        "lime", "kernel_shap", "shapley", "exact_shapley", "owen", "sobol", "hsic", "morris", "dgsm",
+        "dgsm_morris",
     ]  # fmt: skip
     text = vitrail("methods").stdout
     assert all(name in text for name in names)

@@ -19,6 +19,11 @@ class Fill {
   /// and the noise of `linear` are functions of the number, so masks that are compared should share it.
   Tensor values(const Tensor& masks, std::span<const int64_t> points) const;
 
+  /// What hides one mask depends on the mask's number (`samples`, `linear`).
+  bool depends_on_number() const;
+  /// The numbers 0 .. count - 1 hide everything in as many different ways: the photos of `samples`, else 1.
+  int64_t ways_to_hide_all() const;
+
  private:
   Baseline baseline_;
   Tensor input_;   ///< [C,H,W], where a mask decides
