@@ -17,7 +17,7 @@
 namespace vitrail {
 
 /// Kinds of draws, so that two methods with the same seed share no numbers.
-enum class RandomStream : uint8_t { noise, design, rise, path, baseline, imputation };
+enum class RandomStream : uint8_t { noise, design, rise, path, baseline, imputation, coalition, order };
 
 class Random {
  public:

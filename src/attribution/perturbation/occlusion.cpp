@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "attribution/explain_image.h"
 #include "attribution/method_impl.h"
 #include "attribution/perturbation/fill.h"
 #include "attribution/perturbation/masks.h"
 #include "attribution/perturbation/shared_options.h"
+#include "attribution/perturbation/spread_order.h"
 
 namespace vitrail {
 
@@ -35,16 +35,6 @@ Windows windows_of(const OcclusionOptions& options, int64_t height, int64_t widt
     throw UsageError("occlusion: found patch=" + std::to_string(patch) + " for an image of " + std::to_string(height) +
                      " x " + std::to_string(width) + " pixels, expected at most " + std::to_string(shorter) + ".");
   return {patch, stride, (height - patch) / stride + 1, (width - patch) / stride + 1};
-}
-
-/// An order of 0..count-1 in which every beginning is spread evenly: multiples, modulo count, of the number
-/// nearest to count / golden ratio that shares no factor with it.
-std::vector<int64_t> spread_order(int64_t count) {
-  int64_t step = std::max<int64_t>(1, std::lround(static_cast<double>(count) / 1.6180339887));
-  while (std::gcd(step, count) != 1) ++step;
-  std::vector<int64_t> order(static_cast<size_t>(count));
-  for (int64_t i = 0; i < count; ++i) order[static_cast<size_t>(i)] = i * step % count;
-  return order;
 }
 
 /// Every pixel the sum of the values of the windows that cover it. Plain sums, so that a NaN stays in its window.

@@ -28,6 +28,7 @@ class Perturber {
 
   int64_t cells() const { return regions_.count; }
   const LabelMap& regions() const { return regions_; }
+  const Fill& fill() const { return fill_; }
 
   /// [n,d] -> [n,1,H,W]: every pixel takes its region's value.
   Tensor masks(const Tensor& cells) const;
