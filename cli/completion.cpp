@@ -141,9 +141,10 @@ void complete_value(const CLI::Option& option, const Typed& typed, const std::st
     completion.candidates = starting_with(start, {"cpu", "cuda"});
   } else if (is("OUTPUT")) {
     try {
-      if (!typed.positionals.empty())
-        for (const ValueInfo& value : Graph::load(typed.positionals[0]).outputs())
-          if (value.name.starts_with(start)) completion.candidates.push_back({value.name, value.type});
+      if (typed.positionals.empty()) return;
+      const Graph graph = Graph::load(typed.positionals[0]);
+      for (const ValueInfo& value : graph.outputs())
+        if (value.name.starts_with(start)) completion.candidates.push_back({value.name, value.type});
     } catch (const std::exception&) {
       completion.candidates.clear();
     }

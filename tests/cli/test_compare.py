@@ -70,7 +70,11 @@ def test_the_correction_and_the_level_matter(net, photo, tmp_path):
         differing(),
     ]
     assert counts == sorted(counts) and counts[2] > 0
-    assert differing("--level", 1e-12) < counts[2]
+    widths = {}
+    for level in (1e-12, 0.05):
+        pair = compare(a, b, tmp_path / "out", "--level", level)["pairs"][0]
+        widths[level] = numpy.load(tmp_path / "out" / pair["difference"]["half_width"])
+    assert (widths[1e-12] > widths[0.05]).all()
     assert compare(a, b, tmp_path / "out", "--top", 0.5)["pairs"][0]["top"]["cells"] == 128
 
 
