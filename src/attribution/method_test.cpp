@@ -29,20 +29,13 @@ std::string error_of(const std::string& text) {
 TEST(Methods, AreListedInTheOrderOfTheDocumentation) {
   std::vector<std::string> names;
   for (const MethodInfo& info : methods()) names.push_back(info.name);
-<<<<<<< HEAD
   EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "guided_ig", "blur_ig", "xrai",
                                  "smoothgrad", "squaregrad", "vargrad", "expected_gradients", "fullgrad",
                                  "guided_backprop", "deconvnet", "guided_gradcam", "conductance", "internal_influence",
                                  "layer_ig", "gradcam", "gradcam_pp", "hirescam", "elementwise_cam", "layercam",
                                  "xgradcam", "lrp", "attn_lrp", "deeplift", "attention_rollout", "gradient_rollout",
-                                 "legrad", "occlusion", "rise", "sobol", "morris", "dgsm", "dgsm_morris"));
-=======
-  EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad",
-                                 "vargrad", "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam",
-                                 "gradcam", "gradcam_pp", "hirescam", "elementwise_cam", "layercam", "xgradcam",
-                                 "occlusion", "feature_ablation", "rise", "lime", "kernel_shap", "shapley",
+                                 "legrad", "occlusion", "feature_ablation", "rise", "lime", "kernel_shap", "shapley",
                                  "exact_shapley", "owen", "sobol", "hsic", "morris", "dgsm", "dgsm_morris"));
->>>>>>> coalitions
 }
 
 TEST(Methods, DescribeThemselves) {
@@ -84,7 +77,6 @@ TEST(MethodLists, AllStandsForTheMethodsThatAreNotNamed) {
 class MethodString : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(
     AllOptions, MethodString,
-<<<<<<< HEAD
     testing::Values("saliency:forgrad=15,layer=layer3,reducer=mean",
                     "gradient_x_input:forgrad=1.5,layer=layer3,reducer=sum",
                     "integrated_gradients:baseline=127.5,forgrad=15,layer=layer3,max_steps=64,"
@@ -103,7 +95,19 @@ INSTANTIATE_TEST_SUITE_P(
                     "attn_lrp:biases=false,channels=1,epsilon=0.01,gamma=0.5,layer=blocks.3", "deeplift:baseline=black",
                     "attention_rollout:heads=max,residual=0.25", "gradient_rollout:heads=min", "legrad:heads=max",
                     "occlusion:baseline=mean,layer=layer3,normalise_coverage=true,patch=7,stride=3",
-                    "rise:baseline=black,grid=5,keep=0.25,layer=layer3,masks=30,seed=2",
+                    "rise:antithetic=true,baseline=black,grid=5,keep=0.25,layer=layer3,masks=30,readout=mean,seed=2,"
+                    "tolerance=0.1,top=3",
+                    "feature_ablation:baseline=black,grid=5,layer=layer3,regions=slic",
+                    "lime:antithetic=true,baseline=black,grid=5,keep=0.25,layer=layer3,regions=slic,ridge=2,samples=30,"
+                    "seed=2,tolerance=0.1,top=3,width=0.3",
+                    "kernel_shap:baseline=black,coalitions=30,grid=5,layer=layer3,paired=false,regions=slic,ridge="
+                    "false,seed=2,sizes=kernel,tolerance=0.1,top=3",
+                    "shapley:antithetic=false,baseline=black,grid=5,layer=layer3,permutations=30,regions=slic,seed=2,"
+                    "tolerance=0.1,top=3",
+                    "exact_shapley:baseline=black,grid=2,layer=layer3,regions=slic",
+                    "owen:baseline=black,evaluations=30,grid=5,layer=layer3,regions=slic",
+                    "hsic:baseline=black,designs=4,grid=5,layer=layer3,readout=regression,regions=slic,replicates=2,"
+                    "sampler=owen,seed=4,tolerance=0.1,top=3,width=median_output",
                     "sobol:baseline=black,designs=4,estimator=janon,grid=3,layer=layer3,operation=amplitude,"
                     "regions=slic,replicates=2,sampler=owen,seed=4,tolerance=0.1,top=3",
                     "morris:baseline=blur:4,designs=8,grid=3,layer=layer3,operation=amplitude_legacy,"
@@ -113,35 +117,6 @@ INSTANTIATE_TEST_SUITE_P(
                     "sampler=lhs,samples=8,seed=4,signed_mean=true,smoothing=0.2,tolerance=0.1,"
                     "top=3",
                     "dgsm_morris:baseline=white,designs=3,grid=3,layer=layer3,operation=amplitude,regions=slic,"
-=======
-    testing::Values("saliency:reducer=mean", "gradient_x_input:reducer=sum",
-                    "integrated_gradients:baseline=127.5,max_steps=64,steps=8,tolerance=0.001",
-                    "smoothgrad:noise=0.1,reducer=max,samples=9,seed=18446744073709551615",
-                    "gradcam:layer=layer4.1/Conv:0,relu=false",
-                    "occlusion:baseline=mean,normalise_coverage=true,patch=7,stride=3",
-                    "rise:antithetic=true,baseline=black,grid=5,keep=0.25,masks=30,readout=mean,seed=2,"
-                    "tolerance=0.1,top=3",
-                    "feature_ablation:baseline=black,grid=5,regions=slic",
-                    "lime:antithetic=true,baseline=black,grid=5,keep=0.25,regions=slic,ridge=2,"
-                    "samples=30,seed=2,tolerance=0.1,top=3,width=0.3",
-                    "kernel_shap:baseline=black,coalitions=30,grid=5,paired=false,regions=slic,"
-                    "ridge=false,seed=2,sizes=kernel,tolerance=0.1,top=3",
-                    "shapley:antithetic=false,baseline=black,grid=5,permutations=30,regions=slic,"
-                    "seed=2,tolerance=0.1,top=3",
-                    "exact_shapley:baseline=black,grid=2,regions=slic",
-                    "owen:baseline=black,evaluations=30,grid=5,regions=slic",
-                    "hsic:baseline=black,designs=4,grid=5,readout=regression,regions=slic,"
-                    "replicates=2,sampler=owen,seed=4,tolerance=0.1,top=3,width=median_output",
-                    "sobol:baseline=black,designs=4,estimator=janon,grid=3,operation=amplitude,"
-                    "regions=slic,replicates=2,sampler=owen,seed=4,tolerance=0.1,top=3",
-                    "morris:baseline=blur:4,designs=8,grid=3,operation=amplitude_legacy,"
-                    "regions=slic,replicates=2,sampler=halton,seed=4,smoothing=0.2,tolerance=0.1,"
-                    "top=3",
-                    "dgsm:baseline=noise:3,grid=3,operation=amplitude,regions=slic,replicates=2,"
-                    "sampler=lhs,samples=8,seed=4,signed_mean=true,smoothing=0.2,tolerance=0.1,"
-                    "top=3",
-                    "dgsm_morris:baseline=white,designs=3,grid=3,operation=amplitude,regions=slic,"
->>>>>>> coalitions
                     "replicates=2,samples=8,seed=4,smoothing=0.2"));
 
 TEST_P(MethodString, CanonicalFormParsesBackToItself) {
