@@ -27,8 +27,10 @@ class SpatialLayouts;
 
 struct ModelOptions {
   LoadOptions graph = {};
-  std::string preprocess = {};  ///< a preset (imagenet, half, unit, raw) or the path of a JSON record; empty: found
-  std::string output = {};      ///< which output, where the model has several; empty: the only one
+  /// A preset (imagenet, half, unit, raw), the path of a JSON record, or what stands under "preprocess" in one, as text
+  /// that begins with a brace; empty: found.
+  std::string preprocess = {};
+  std::string output = {};  ///< which output, where the model has several; empty: the only one
 };
 
 struct Prediction {
@@ -60,9 +62,8 @@ class Model {
   Tensor logits_from(const Tensor& inputs, const std::string& layer, const Tensor& value,
                      const RunOptions& options = {}) const;
 
-  /// The same from values of any number of inner places, for `samples` samples; what they need and was not fed, the
-  /// model's input among it, is a UsageError.
-  Tensor logits_from(const Feeds& feeds, int64_t samples, const RunOptions& options = {}) const;
+  /// Logits of `samples` samples from whatever values of the graph are fed.
+  Tensor logits_of(const Feeds& feeds, int64_t samples, const RunOptions& options = {}) const;
 
   /// The `top` best classes of each input.
   std::vector<std::vector<Prediction>> predict(const Tensor& inputs, int64_t top = 5) const;
@@ -82,6 +83,8 @@ class Model {
 
   /// [N,C,H,W] -> the model's own input layout.
   Tensor to_layout(const Tensor& inputs) const;
+  /// [N,K] logits of what the graph or the plan gave for `logits_value()`.
+  Tensor finish_logits(const Tensor& output, int64_t samples) const;
 
   /// The graph values that `logits()` feeds and fetches.
   const std::string& input_value() const { return input_value_; }
@@ -93,8 +96,6 @@ class Model {
 
  private:
   Model() = default;
-  /// [N,K] logits of what a graph or a plan gave.
-  Tensor finish_logits(const Tensor& output, int64_t samples) const;
 
   std::shared_ptr<const Graph> graph_;
   std::shared_ptr<const Plan> plan_;

@@ -21,4 +21,10 @@ enum class Operation {
   amplitude_legacy  ///< x (M - 1/2)
 };
 
+/// How many of d regions a coalition shows, from 1 to d - 1.
+enum class CoalitionSizes {
+  kernel,   ///< k regions with a probability proportional to 1 / (k (d - k)), as the Shapley kernel weighs them
+  leverage  ///< every size alike, as the leverages of all coalitions would have it; the kernel weighs the scores
+};
+
 }  // namespace vitrail

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/sort.h>
 
 #include <algorithm>
@@ -73,6 +74,13 @@ Tensor from_planes(const Tensor& planes, const SpatialLayout& layout, const Tens
   return from_rows(rows, layout);
 }
 
+Tensor without_position(const Tensor& value, const SpatialLayout& layout) {
+  if (!layout.has_others) return value.new_empty({value.size(layout.batch_axis), 0});
+  const Tensor rows = to_rows(value, layout);
+  const Tensor others = at::ones({rows.size(1)}, at::kBool).index_fill_(0, layout.places, false).nonzero().flatten();
+  return rows.index_select(1, others.to(value.device()));
+}
+
 SpatialLayouts::SpatialLayouts(const Graph& graph, const std::string& input, const std::string& output,
                                const Tensor& photo, int64_t height, int64_t width)
     : graph_(graph),
@@ -84,6 +92,14 @@ SpatialLayouts::SpatialLayouts(const Graph& graph, const std::string& input, con
 
 std::optional<SpatialLayout> SpatialLayouts::of(const std::string& layer_or_value) const {
   return layout_of(graph_.impl().find(layer_or_value));
+}
+
+std::optional<SpatialLayout> SpatialLayouts::place_of(const std::string& layer_or_value) const {
+  const int id = graph_.impl().find(layer_or_value);
+  if (id == output_ || !leads(layer_or_value)) return std::nullopt;
+  const auto layout = layout_of(id);
+  const bool rows = graph_.impl().values[static_cast<size_t>(id)].traced.shape.size() < 3;
+  return layout && !layout->between_positions && !rows ? layout : std::nullopt;
 }
 
 bool SpatialLayouts::leads(const std::string& layer_or_value) const {

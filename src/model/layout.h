@@ -32,10 +32,10 @@ struct SpatialLayout {
 
   // How the numbers of a sample are ordered.
   std::vector<int64_t> sizes = {};  ///< of the value for one sample, the batch taken out of `batch_axis`
-  int64_t batch_axis = 0;      ///< the dimension that grows with the batch
-  bool batch_outside = true;   ///< there, samples follow each other; false: they alternate
+  int64_t batch_axis = 0;           ///< the dimension that grows with the batch
+  bool batch_outside = true;        ///< there, samples follow each other; false: they alternate
   Tensor places = {};               ///< int64 [channels * height * width]: where in the sample; undefined: in order
-  bool has_others = false;     ///< numbers without position: class token, registers, padding
+  bool has_others = false;          ///< numbers without position: class token, registers, padding
 
   bool is_planes() const;  ///< already [N,C,h,w]
 };
@@ -44,6 +44,9 @@ struct SpatialLayout {
 /// numbers without position; it is not looked at where there are none.
 Tensor to_planes(const Tensor& value, const SpatialLayout& layout);
 Tensor from_planes(const Tensor& planes, const SpatialLayout& layout, const Tensor& original = {});
+
+/// The numbers without position, [N,n]; empty [N,0] where there are none.
+Tensor without_position(const Tensor& value, const SpatialLayout& layout);
 
 struct SpatialLayer {
   LayerInfo layer;
@@ -65,6 +68,10 @@ class SpatialLayouts {
   /// network that reads its class token).
   const std::vector<SpatialLayer>& layers() const { return layers_; }
 
+  /// The same of what can be explained by place: several positions, in planes, tokens or windows that lead to the
+  /// output. Empty for attention weights, for rows of numbers and for the output itself.
+  std::optional<SpatialLayout> place_of(const std::string& layer_or_value) const;
+
   /// True where a value leads to the output.
   bool leads(const std::string& layer_or_value) const;
 
@@ -80,5 +87,9 @@ class SpatialLayouts {
   PositionTrace trace_;
   std::vector<SpatialLayer> layers_;
 };
+
+/// Of a model's values, on the way to one of them.
+class Model;
+SpatialLayouts layouts_of(const Model& model, const std::string& output);
 
 }  // namespace vitrail

@@ -111,7 +111,11 @@ Model Model::load(const std::filesystem::path& path, const ModelOptions& options
   Model model;
   model.layouts_ = std::make_shared<LazyLayouts>();
   std::optional<ModelRecord> given, sidecar = read_sidecar(path);
-  if (!options.preprocess.empty() && !is_preset(options.preprocess)) {
+  if (options.preprocess.starts_with('{')) {
+    given.emplace();
+    given->preprocess = Preprocess::from_json(options.preprocess, "the record given");
+    given->source = "record";
+  } else if (!options.preprocess.empty() && !is_preset(options.preprocess)) {
     if (!std::filesystem::exists(options.preprocess))
       throw UsageError("'" + options.preprocess + "' is neither a preset nor a file. " +
                        did_you_mean(options.preprocess, {kPresets.begin(), kPresets.end()}));
@@ -232,21 +236,24 @@ Tensor Model::logits_from(const Tensor& inputs, const std::string& layer, const 
                           const RunOptions& options) const {
   Feeds feeds = {{graph_->resolve(layer), value}};
   if (feeds[0].first != input_value_) feeds.emplace_back(input_value_, to_layout(inputs));
-  return logits_from(feeds, inputs.size(0), options);
+  return logits_of(feeds, inputs.size(0), options);
 }
 
-Tensor Model::logits_from(const Feeds& feeds, int64_t samples, const RunOptions& options) const {
+Tensor Model::logits_of(const Feeds& feeds, int64_t samples, const RunOptions& options) const {
   classes();  // throws where the output is no row of scores, before anything is computed
   return finish_logits(graph_->run(feeds, {logits_value_}, options)[0], samples);
 }
 
+SpatialLayouts layouts_of(const Model& model, const std::string& output) {
+  const Preprocess& preprocess = model.preprocess();
+  const int64_t n = PositionTrace::batch(model.graph().impl()), h = preprocess.height, w = preprocess.width;
+  const Tensor pixels = (at::arange(n * h * w, at::kLong) + 1).view({n, 1, h, w});
+  const Tensor photo = model.to_layout(pixels.expand({n, preprocess.channels(), h, w}));
+  return {model.graph(), model.input_value(), output, photo, h, w};
+}
+
 const SpatialLayouts& Model::layouts() const {
-  std::call_once(layouts_->found, [&] {
-    const int64_t n = PositionTrace::batch(graph_->impl()), h = preprocess_.height, w = preprocess_.width;
-    const Tensor pixels = (at::arange(n * h * w, at::kLong) + 1).view({n, 1, h, w});
-    const Tensor photo = to_layout(pixels.expand({n, preprocess_.channels(), h, w}));
-    layouts_->layouts.emplace(*graph_, input_value_, logits_value_, photo, h, w);
-  });
+  std::call_once(layouts_->found, [&] { layouts_->layouts.emplace(layouts_of(*this, logits_value_)); });
   return *layouts_->layouts;
 }
 

@@ -19,10 +19,12 @@ Method::Cost gradient_cost(const EigenCamOptions& options, int64_t, int64_t, int
   return cost_of_views(options, {1, targets});
 }
 
-MethodInfo about(std::string name, std::string summary, std::string source, std::string guarantees) {
+MethodInfo about(std::string name, std::string summary, std::string formula, std::string source,
+                 std::string guarantees) {
   return {.name = std::move(name),
           .family = "cam",
           .summary = std::move(summary),
+          .formula = std::move(formula),
           .cost = "1 forward up to the layer",
           .guarantees = std::move(guarantees),
           .source = std::move(source),
@@ -36,6 +38,7 @@ constexpr const char* without_target = "exact and deterministic; the same map fo
 const MethodDefinition<EigenCamOptions, Probe>& eigen() {
   static const MethodDefinition<EigenCamOptions, Probe> definition(
       about("eigen_cam", "The strongest pattern in a late layer: its projection on the first singular vector.",
+            "A v, v the first right singular vector of A as positions x channels",
             "Muhammad, Yeasin: Eigen-CAM, IJCNN 2020", without_target),
       cam_rows<EigenCamOptions>(), eigen_cam, forward_cost<EigenCamOptions>);
   return definition;
@@ -46,6 +49,7 @@ const MethodDefinition<EigenCamOptions, Probe>& eigen_gradient() {
       {.name = "eigen_gradcam",
        .family = "cam",
        .summary = "The strongest pattern in gradient times activation: its projection on the first singular vector.",
+       .formula = "M v, M = G A as positions x channels, v its first right singular vector, G = dg/dA",
        .cost = "1 forward, 1 backward a target behind the layer",
        .guarantees = "exact and deterministic",
        .source = "Eigen-CAM (Muhammad, Yeasin, IJCNN 2020) of HiResCAM's terms",
@@ -59,6 +63,7 @@ const MethodDefinition<EigenCamOptions, Probe>& eigen_gradient() {
 const MethodDefinition<FemOptions, Probe>& rare() {
   static const MethodDefinition<FemOptions, Probe> definition(
       about("fem", "Positions where channels fire far above their own mean.",
+            "sum_k mean(A_k) [A_k >= mean(A_k) + deviations * std(A_k)]",
             "Fuad, Martin, Giot, Bourqui, Benois-Pineau, Zemmari: Features Understanding in 3D CNNs, 2020",
             without_target),
       cam_rows<FemOptions>(
@@ -69,7 +74,8 @@ const MethodDefinition<FemOptions, Probe>& rare() {
 
 const MethodDefinition<RandomCamOptions, Probe>& control() {
   static const MethodDefinition<RandomCamOptions, Probe> definition(
-      about("random_cam", "Activations with random weights: a control that knows nothing of the target.", "a control",
+      about("random_cam", "Activations with random weights: a control that knows nothing of the target.",
+            "sum_k r_k A_k, r_k uniform in [-1,1]", "a control",
             "a function of the seed; the same map for every target"),
       cam_rows<RandomCamOptions>({option("seed", &RandomCamOptions::seed, "of the weights")}), random_cam,
       forward_cost<RandomCamOptions>);

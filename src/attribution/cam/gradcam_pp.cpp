@@ -41,6 +41,7 @@ const MethodDefinition<GradCamPPOptions, Probe>& definition() {
       {.name = "gradcam_pp",
        .family = "cam",
        .summary = "Grad-CAM whose weights favour positions with a positive gradient.",
+       .formula = "sum_k alpha_k A_k, alpha_k = mean(G_k^2 / (2 G_k^2 + G_k^3 s_k) * ReLU(G_k)), G = dg/dA",
        .cost = "1 forward, 1 backward a target behind the layer",
        .guarantees = "exact and deterministic",
        .source = "Chattopadhay, Sarkar, Howlader, Balasubramanian: Grad-CAM++, WACV 2018",
@@ -57,6 +58,8 @@ const MethodDefinition<SmoothGradCamPPOptions, Probe>& smooth_definition() {
       {.name = "smooth_gradcam_pp",
        .family = "cam",
        .summary = "Grad-CAM++ whose gradients are averaged over noisy copies of the input.",
+       .formula =
+           "sum_k alpha_k A_k, alpha_k = mean(E[G_k^2] / (2 E[G_k^2] + E[G_k^3] s_k) * ReLU(E[G_k])), E over noise",
        .cost = "samples + 1 forwards, samples backwards a target behind the layer",
        .guarantees = "sampled, with a standard-error map; gradcam_pp without noise; valid when stopped early",
        .source = "Omeiza, Speakman, Cintas, Weldermariam: Smooth Grad-CAM++, 2019",

@@ -90,7 +90,7 @@ std::vector<CamEvidence> head_evidence(CamView& view) {
 
 /// A row has terms from one gradient, or its own way to the evidence.
 struct Row {
-  const char *name, *summary, *guarantees, *source;
+  const char *name, *summary, *formula, *guarantees, *source;
   int64_t passes;  ///< backwards a target
   Tensor (*terms)(const Tensor&, const Tensor&);
   std::vector<CamEvidence> (*evidence)(CamView&);
@@ -101,17 +101,20 @@ constexpr const char* exact = "exact and deterministic";
 /// In the order of Cam.
 constexpr std::array<Row, 6> rows{{
     {"cam", "Activations weighted by the head's own weights: global average pooling and one linear layer.",
+     "sum_k w_k A_k, w the weights of the linear layer behind the pooling",
      "exact; its cells' mean is the score less its bias; other heads are refused",
      "Zhou, Khosla, Lapedriza, Oliva, Torralba: Learning Deep Features, CVPR 2016", 2, nullptr, head_evidence},
-    {"hirescam", "Gradient times activation at every position of a late layer.", exact,
+    {"hirescam", "Gradient times activation at every position of a late layer.", "sum_k G_k A_k, G = dg/dA", exact,
      "Draelos, Carin: Use HiResCAM instead of Grad-CAM, 2020", 1, hirescam, nullptr},
-    {"elementwise_cam", "Gradient times activation of a late layer, only where the product is positive.", exact,
-     "the positive part of HiResCAM's terms", 1, elementwise_cam, nullptr},
-    {"layercam", "Activations of a layer weighted by their own positive gradients.", exact,
-     "Jiang, Zhang, Hou, Cheng, Wei: LayerCAM, TIP 2021", 1, layercam, nullptr},
-    {"xgradcam", "Grad-CAM whose weights are gradients averaged by activation.", exact,
+    {"elementwise_cam", "Gradient times activation of a late layer, only where the product is positive.",
+     "sum_k ReLU(G_k A_k), G = dg/dA", exact, "the positive part of HiResCAM's terms", 1, elementwise_cam, nullptr},
+    {"layercam", "Activations of a layer weighted by their own positive gradients.", "sum_k ReLU(G_k) A_k, G = dg/dA",
+     exact, "Jiang, Zhang, Hou, Cheng, Wei: LayerCAM, TIP 2021", 1, layercam, nullptr},
+    {"xgradcam", "Grad-CAM whose weights are gradients averaged by activation.",
+     "sum_k alpha_k A_k, alpha_k = sum_ij G_k A_k / sum_ij A_k, G = dg/dA", exact,
      "Fu, Hu, Dong, Guo, Gao, Li: Axiom-based Grad-CAM, BMVC 2020", 1, xgradcam, nullptr},
-    {"shapley_cam", "Grad-CAM whose gradients are corrected for curvature by a Hessian-vector product.", exact,
+    {"shapley_cam", "Grad-CAM whose gradients are corrected for curvature by a Hessian-vector product.",
+     "sum_k alpha_k A_k, alpha_k = mean(G_k - (H A)_k / 2), G = dg/dA, H the Hessian", exact,
      "Cai: CAMs as Shapley Value-based Explainers, 2025", 2, nullptr, shapley_evidence},
 }};
 
@@ -135,6 +138,7 @@ Definition define() {
   return {{.name = row.name,
            .family = "cam",
            .summary = row.summary,
+           .formula = row.formula,
            .cost = method == Cam::cam ? "2 forwards, 2 backwards a target behind the layer"
                                       : (row.passes == 1 ? "1 forward, 1 backward a target behind the layer"
                                                          : "1 forward, 2 backwards a target behind the layer"),

@@ -168,10 +168,12 @@ std::vector<Option<Options>> channel_rows(std::vector<Option<Options>> own = {})
   return cam_rows<Options>(rows);
 }
 
-MethodInfo about(std::string name, std::string summary, std::string cost, std::string guarantees, std::string source) {
+MethodInfo about(std::string name, std::string summary, std::string formula, std::string cost, std::string guarantees,
+                 std::string source) {
   return {.name = std::move(name),
           .family = "cam",
           .summary = std::move(summary),
+          .formula = std::move(formula),
           .cost = std::move(cost),
           .guarantees = std::move(guarantees),
           .source = std::move(source),
@@ -185,6 +187,7 @@ const MethodDefinition<ScoreCamOptions, Probe>& definition() {
   static const MethodDefinition<ScoreCamOptions, Probe> definition(
       about(
           "scorecam", "Activations weighted by the score of the input seen through each channel.",
+          "sum_k alpha_k A_k, alpha = softmax_k g(x M_k + (1 - M_k) baseline), M_k = A_k enlarged and scaled to [0,1]",
           "1 + channels of the layer, or of `channels` for each target", "deterministic; valid when stopped early",
           "Wang, Wang, Du, Yang, Zhang, Ding, Mardziel, Hu: Score-CAM, CVPR workshops 2020; channels: Chen, Li, Zhou, "
           "Zhang, Nguyen: gScoreCAM, ACCV 2022"),
@@ -195,7 +198,8 @@ const MethodDefinition<ScoreCamOptions, Probe>& definition() {
 const MethodDefinition<SsCamOptions, Probe>& smooth_definition() {
   using Options = SsCamOptions;
   static const MethodDefinition<Options, Probe> definition(
-      about("ss_cam", "Score-CAM with noisy masks.", "1 + channels x samples",
+      about("ss_cam", "Score-CAM with noisy masks.", "scorecam with the mean score over M_k + noise",
+            "1 + channels x samples",
             "sampled, with a standard-error map; scorecam without noise; valid when stopped early",
             "Wang, Naidu, Michael, Kundu: SS-CAM, 2020"),
       channel_rows<Options>({
@@ -210,7 +214,8 @@ const MethodDefinition<SsCamOptions, Probe>& smooth_definition() {
 const MethodDefinition<IsCamOptions, Probe>& integrated_definition() {
   using Options = IsCamOptions;
   static const MethodDefinition<Options, Probe> definition(
-      about("is_cam", "Score-CAM averaged while the masked input fades in.", "1 + channels x samples",
+      about("is_cam", "Score-CAM averaged while the masked input fades in.",
+            "scorecam with the mean score over i/n M_k, i = 1 .. n", "1 + channels x samples",
             "deterministic; valid when stopped early", "Naidu, Ghosh, Maurya, Shamanth, Kundu: IS-CAM, 2020"),
       channel_rows<Options>({option("samples", &Options::samples, "steps from the baseline to the mask", at_least(1))}),
       is_cam, cost<Options>, cost_on<Options>);

@@ -11,14 +11,21 @@ void fill_results(MethodRun& run, const Perturber& perturber, const CellEstimate
                   const CellResultOptions& options) {
   for (int64_t t = 0; t < run.targets(); ++t) {
     Explanation& result = run.results()[static_cast<size_t>(t)];
-    const Tensor values = estimate.value.select(1, t), errors = estimate.standard_error.select(1, t);
+    const Tensor values = estimate.value.select(1, t);
     result.cells = perturber.native(values);
     result.map = perturber.map(values);
-    result.standard_error = perturber.map(errors).clamp_min(0);
+    if (estimate.standard_error.defined())
+      result.standard_error = perturber.map(estimate.standard_error.select(1, t)).clamp_min(0);
     if (options.not_negative) result.map.clamp_min_(0);
     result.plan["cells"] = std::to_string(perturber.cells());
     if (!options.verdict.empty()) result.plan["settled"] = options.verdict;
   }
+}
+
+void fill_completeness(MethodRun& run, const CellEstimate& estimate, const Tensor& difference) {
+  const Tensor gap = estimate.value.sum(0) - difference;
+  for (int64_t t = 0; t < run.targets(); ++t)
+    run.results()[static_cast<size_t>(t)].completeness_gap = gap[t].item<double>();
 }
 
 CellEstimate smooth(const CellEstimate& estimate, const Perturber& perturber, double share) {

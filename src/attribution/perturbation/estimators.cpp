@@ -101,12 +101,10 @@ Tensor pooled_index(IndexEstimator estimator, const Units& units) {
 }
 
 /// Standard error of the pooled index, leaving out a unit at a time.
-Tensor jackknife_error(IndexEstimator estimator, const Units& units) {
+Tensor index_error(IndexEstimator estimator, const Units& units) {
   Tensors rest;
   for (int64_t unit = 0; unit < units.count(); ++unit) rest.push_back(pooled_index(estimator, units.without(unit)));
-  const Tensor index = at::stack(rest);
-  const double n = static_cast<double>(units.count());
-  return ((index - index.mean(0)).square().sum(0) * ((n - 1) / n)).sqrt();
+  return jackknife_error(at::stack(rest));
 }
 
 }  // namespace
@@ -123,7 +121,7 @@ CellEstimate estimate_indices(IndexEstimator estimator, const std::vector<PickFr
   const Tensor variance = (units.a - units.a.mean({0, 1})).square().mean({0, 1}) * (n / (n - 1));
   const Tensor is_constant = constant_outputs(units.a, variance), zero = variance.new_zeros({});
   const Tensor index = pooled_index(estimator, units);
-  const Tensor error = points(units) > 2 ? jackknife_error(estimator, units) : at::zeros_like(index);
+  const Tensor error = points(units) > 2 ? index_error(estimator, units) : at::zeros_like(index);
   return {at::where(is_constant, zero, index), at::where(is_constant, zero, error), is_constant};
 }
 
@@ -140,6 +138,11 @@ CellEstimate mean_of_units(const Tensor& units) {
   const Tensor mean = units.mean(0);
   if (units.size(0) < 2) return {mean, at::zeros_like(mean)};
   return {mean, (units - mean).square().sum(0).div(n * (n - 1)).sqrt()};
+}
+
+Tensor jackknife_error(const Tensor& without) {
+  const double n = static_cast<double>(without.size(0));
+  return ((without - without.mean(0)).square().sum(0) * ((n - 1) / n)).sqrt();
 }
 
 }  // namespace vitrail

@@ -59,4 +59,7 @@ CellEstimate root_mean_square_change(const std::vector<PickFreezeScores>& replic
 /// Mean and standard error of independent units [R,d,T]; the error of one unit is zero.
 CellEstimate mean_of_units(const Tensor& units);
 
+/// The jackknife's standard error of a statistic, from its values without each of G independent units, [G,...].
+Tensor jackknife_error(const Tensor& without);
+
 }  // namespace vitrail

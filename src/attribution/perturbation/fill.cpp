@@ -39,4 +39,8 @@ Tensor Fill::values(const Tensor& masks, std::span<const int64_t> points) const 
   return at::stack(values);
 }
 
+bool Fill::depends_on_number() const { return photos_.defined() || baseline_.name() == "linear"; }
+
+int64_t Fill::ways_to_hide_all() const { return photos_.defined() ? photos_.size(0) : 1; }
+
 }  // namespace vitrail

@@ -42,7 +42,22 @@ double difference(const Tensor& a, const Tensor& b) {
 class Perturbation : public testing::TestWithParam<const char*> {
  protected:
   std::string method() const { return GetParam(); }
-  bool samples() const { return !method().starts_with("occlusion"); }
+  /// Draws nothing, and so has no error: every window, region, coalition or half is scored.
+  bool samples() const {
+    const std::string name = method().substr(0, method().find(':'));
+    return name != "occlusion" && name != "feature_ablation" && name != "exact_shapley" && name != "owen";
+  }
+  /// What a coalition of few regions scored is kept for when it comes again, so that the cost is an upper bound.
+  bool keeps_scores() const {
+    return method().starts_with("lime") || method().starts_with("kernel_shap") || method().starts_with("shapley") ||
+           method().starts_with("hsic");
+  }
+  /// How much of the largest value a value that is zero in theory may have: a linear model of all regions is solved to
+  /// the smallest ridge, halves are handed down by additions, everything else is a difference of equal numbers.
+  double rounding() const {
+    if (method().starts_with("lime") || method().starts_with("kernel_shap")) return 1e-3;
+    return method().starts_with("owen") || method().starts_with("exact_shapley") ? 1e-5 : 0;
+  }
   bool has_grid() const { return method().find("regions=") == std::string::npos; }
   /// Forwards and backwards.
   int64_t steps() const {
@@ -51,14 +66,21 @@ class Perturbation : public testing::TestWithParam<const char*> {
   }
   const CallableScorer scorer_ = curved_scorer(3, height, width);
 };
-INSTANTIATE_TEST_SUITE_P(Methods, Perturbation,
-                         testing::Values("occlusion:patch=4,stride=3", "rise:masks=90,grid=4",
-                                         "sobol:grid=3,designs=6,replicates=3",
-                                         "sobol:grid=3,designs=8,replicates=2,sampler=owen",
-                                         "sobol:grid=3,designs=6,replicates=3,estimator=first_order,regions=slic",
-                                         "morris:grid=3,designs=4,replicates=3", "dgsm:grid=3,samples=8,replicates=3",
-                                         "dgsm:grid=3,samples=8,replicates=2,signed_mean=true,regions=slic",
-                                         "dgsm_morris:grid=3,designs=3,samples=4,replicates=3"));
+INSTANTIATE_TEST_SUITE_P(
+    Methods, Perturbation,
+    testing::Values("occlusion:patch=4,stride=3", "rise:masks=90,grid=4,readout=mean", "rise:masks=120,grid=4",
+                    "rise:masks=90,grid=4,readout=mean,antithetic=true", "feature_ablation:grid=6",
+                    "feature_ablation:regions=slic,grid=3", "lime:samples=200,grid=3",
+                    "lime:samples=200,grid=3,regions=slic,antithetic=true", "kernel_shap:coalitions=160,grid=3",
+                    "kernel_shap:coalitions=160,grid=3,paired=false,regions=slic", "shapley:permutations=12,grid=3",
+                    "exact_shapley:grid=3", "owen:grid=6,evaluations=200", "owen:grid=3,regions=slic",
+                    "hsic:grid=3,designs=32,replicates=6",
+                    "hsic:grid=3,designs=32,replicates=6,readout=regression,sampler=owen",
+                    "sobol:grid=3,designs=6,replicates=3", "sobol:grid=3,designs=8,replicates=2,sampler=owen",
+                    "sobol:grid=3,designs=6,replicates=3,estimator=first_order,regions=slic",
+                    "morris:grid=3,designs=4,replicates=3", "dgsm:grid=3,samples=8,replicates=3",
+                    "dgsm:grid=3,samples=8,replicates=2,signed_mean=true,regions=slic",
+                    "dgsm_morris:grid=3,designs=3,samples=4,replicates=3"));
 
 TEST_P(Perturbation, FillsTheResult) {
   const auto results = explain(method(), scorer_, photo());
@@ -114,7 +136,7 @@ TEST_P(Perturbation, SameSeedSameBytes) {
 }
 
 TEST_P(Perturbation, AnotherSeedDiffers) {
-  if (!samples()) GTEST_SKIP() << "occlusion draws nothing";
+  if (!samples()) GTEST_SKIP() << "draws nothing";
   EXPECT_FALSE(at::equal(explain(method() + ",seed=1", scorer_, photo())[0].map,
                          explain(method() + ",seed=2", scorer_, photo())[0].map));
 }
@@ -153,7 +175,13 @@ TEST_P(Perturbation, CostsWhatItSays) {
       },
       scorer_.targets());
   const auto results = explain(method(), counting, photo());
-  EXPECT_EQ(results[0].forwards, parse_method(method())->cost(height, width, 2).forwards);
+  const int64_t cost = parse_method(method())->cost(height, width, 2).forwards;
+  if (keeps_scores()) {
+    EXPECT_LE(results[0].forwards, cost);
+    EXPECT_GT(results[0].forwards, cost / 3);
+  } else {
+    EXPECT_EQ(results[0].forwards, cost);
+  }
   EXPECT_LE(sent - results[0].forwards, 1);  // the score of the input itself, where the method does not need it
 }
 
@@ -168,7 +196,15 @@ TEST_P(Perturbation, UnusedPixelsHaveNoImportance) {
   const Tensor weights = wave(3, height, width, 0.7).clone();
   weights.narrow(2, 6, 12).zero_();  // the left 6 columns of 18 are read: one column of a 3 x 3 grid
   const auto result = explain(method(), linear_scorer(weights), photo())[0];
-  if (method().starts_with("rise")) {
+  if (method().starts_with("owen:grid=6")) {
+    // Cells that were not halved share their value: the unused right half of the image is one part.
+    EXPECT_LT(result.cells.narrow(1, 3, 3).abs().max().item<double>(), 1e-5);
+  } else if (method().starts_with("feature_ablation:grid=6")) {
+    EXPECT_EQ(result.cells.narrow(1, 2, 4).abs().max().item<double>(), 0);
+  } else if (method().starts_with("hsic")) {
+    // Six of nine bits do not matter; of N samples an independent bit has a value of the order of 1 / N.
+    EXPECT_LT(result.cells.flatten().median().item<double>(), 0.25 * result.cells.max().item<double>());
+  } else if (method().starts_with("rise")) {
     const double mean = std::stod(result.plan.at("mean_score"));
     const Tensor z = (result.map - mean) / result.standard_error;
     EXPECT_LT(z.narrow(1, 13, 5).abs().max().item<double>(), 5);
@@ -178,10 +214,12 @@ TEST_P(Perturbation, UnusedPixelsHaveNoImportance) {
     const LabelMap regions = Regions("slic").divide(photo()[0], 3);
     const Tensor read = at::isin(regions.labels, regions.labels.narrow(1, 0, 6));
     EXPECT_FALSE(read.all().item<bool>());
-    EXPECT_EQ(result.map.masked_fill(read, 0).abs().max().item<double>(), 0);
+    EXPECT_LE(result.map.masked_fill(read, 0).abs().max().item<double>(),
+              rounding() * result.map.abs().max().item<double>());
     EXPECT_GT(result.map.abs().max().item<double>(), 0);
   } else {
-    EXPECT_EQ(result.cells.narrow(1, 1, 2).abs().max().item<double>(), 0);
+    EXPECT_LE(result.cells.narrow(1, 1, 2).abs().max().item<double>(),
+              rounding() * result.cells.abs().max().item<double>());
   }
 }
 
@@ -196,7 +234,8 @@ TEST_P(Perturbation, EveryBaselineMatters) {
 
 TEST_P(Perturbation, ABudgetGivesAValidPartialResult) {
   Execution execution;
-  execution.budget.forwards = steps() * 2 / 3;
+  const int64_t whole = explain(method(), scorer_, photo())[0].forwards;
+  execution.budget.forwards = (keeps_scores() ? whole : steps()) * 2 / 3;
   const auto results = explain(method(), scorer_, photo(), execution);
   for (const Explanation& result : results) {
     EXPECT_TRUE(result.partial);
@@ -245,7 +284,10 @@ TEST_P(Perturbation, TellsItsProgress) {
   EXPECT_EQ(recorder.ended, 1);
   if (has_grid()) {
     EXPECT_TRUE(recorder.rising);
-    EXPECT_EQ(recorder.last, recorder.total);
+    EXPECT_LE(recorder.last, recorder.total);
+    if (!keeps_scores()) {
+      EXPECT_EQ(recorder.last, recorder.total);
+    }
   }
 }
 

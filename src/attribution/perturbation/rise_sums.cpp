@@ -9,9 +9,10 @@
 
 namespace vitrail {
 
-RiseSums::RiseSums(int64_t targets, int64_t height, int64_t width)
+RiseSums::RiseSums(int64_t targets, int64_t height, int64_t width, bool in_pairs)
     : height_(height),
       width_(width),
+      in_pairs_(in_pairs),
       mask_sum_(at::zeros({height * width}, at::kDouble)),
       mask_square_sum_(mask_sum_.clone()),
       score_sum_(at::zeros({targets}, at::kDouble)),
@@ -21,7 +22,9 @@ RiseSums::RiseSums(int64_t targets, int64_t height, int64_t width)
       squares_weighted_(weighted_.clone()) {}
 
 void RiseSums::add(const Tensor& masks, const Tensor& scores) {
-  const Tensor usable = at::isfinite(scores).all(1).nonzero().squeeze(1);
+  Tensor finite = at::isfinite(scores).all(1);
+  if (in_pairs_) finite = finite.view({-1, 2}).all(1, true).expand({-1, 2}).flatten();
+  const Tensor usable = finite.nonzero().squeeze(1);
   masks_ += usable.numel();
   left_out_ += scores.size(0) - usable.numel();
   const Tensor m = masks.flatten(1).index_select(0, usable).to(at::kDouble), m2 = m.square();  // [n,HW]
@@ -33,6 +36,19 @@ void RiseSums::add(const Tensor& masks, const Tensor& scores) {
   weighted_.addmm_(g, m);
   weighted_square_.addmm_(g, m2);
   squares_weighted_.addmm_(g2, m2);
+  if (in_pairs_) add_products_in_pairs(m, g);
+}
+
+// With a = M g + M' g' and c = M + M', the sums of a^2, a c and c^2 exceed those of single masks by these.
+void RiseSums::add_products_in_pairs(const Tensor& masks, const Tensor& scores) {
+  const auto every_second = [](const Tensor& t, int64_t axis, int64_t first) {
+    return t.slice(axis, first, t.size(axis), 2);
+  };
+  const Tensor m = every_second(masks, 0, 0) * every_second(masks, 0, 1);
+  const Tensor g = every_second(scores, 1, 0), other = every_second(scores, 1, 1);
+  mask_square_sum_ += m.sum(0) * 2;
+  weighted_square_.addmm_(g + other, m);
+  squares_weighted_.addmm_(g * other * 2, m);
 }
 
 Tensor RiseSums::mean_scores() const { return score_sum_ / std::max<int64_t>(masks_, 1); }

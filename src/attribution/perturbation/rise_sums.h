@@ -6,7 +6,8 @@
 //   value            v(p) = sum g M / sum M
 //   standard error   sqrt( sum M^2 (g - v)^2 ) / sum M      (a ratio of means over independent masks)
 // where sum M^2 (g - v)^2 = sum g^2 M^2 - 2 v sum g M^2 + v^2 sum M^2, so that three sums a target and two
-// sums of the masks alone are enough. All are double precision.
+// sums of the masks alone are enough. All are double precision. Of antithetic masks the pair is the independent unit:
+// what is squared is the sum over it, which adds the products within pairs to these sums.
 
 #include <vitrail/tensor.h>
 
@@ -16,9 +17,10 @@ namespace vitrail {
 
 class RiseSums {
  public:
-  RiseSums(int64_t targets, int64_t height, int64_t width);
+  RiseSums(int64_t targets, int64_t height, int64_t width, bool in_pairs = false);
 
-  /// `masks` [n,1,H,W], `scores` [n,T]. A mask whose scores are not all finite is left out and counted.
+  /// `masks` [n,1,H,W], `scores` [n,T]; n even where they are in pairs. A mask whose scores are not all finite is left
+  /// out and counted, its partner with it.
   void add(const Tensor& masks, const Tensor& scores);
 
   int64_t masks() const { return masks_; }        ///< that counted
@@ -30,7 +32,10 @@ class RiseSums {
   Tensor standard_error() const;
 
  private:
+  void add_products_in_pairs(const Tensor& masks, const Tensor& scores);
+
   int64_t height_, width_, masks_ = 0, left_out_ = 0;
+  bool in_pairs_;
   Tensor mask_sum_, mask_square_sum_;                     // [HW]: sum M, sum M^2
   Tensor score_sum_, score_square_sum_;                   // [T]: sum g, sum g^2
   Tensor weighted_, weighted_square_, squares_weighted_;  // [T,HW]: sum g M, sum g M^2, sum g^2 M^2

@@ -38,6 +38,17 @@ TEST(RiseSums, AreTheDefinition) {
   }
 }
 
+TEST(RiseSums, InPairsTheErrorIsThatOfPairs) {
+  const Tensor masks = uniform_matrix(1, 8, 6).view({8, 1, 2, 3}), scores = uniform_matrix(2, 8, 1);
+  RiseSums sums(1, 2, 3, /*in_pairs=*/true);
+  sums.add(masks.narrow(0, 0, 2), scores.narrow(0, 0, 2));
+  sums.add(masks.narrow(0, 2, 6), scores.narrow(0, 2, 6));
+  const Tensor g = scores.view({8, 1, 1}), m = masks.squeeze(1), value = (g * m).sum(0) / m.sum(0);
+  const Tensor residual = (m * (g - value)).view({4, 2, 2, 3}).sum(1);
+  EXPECT_TRUE(at::allclose(sums.value()[0], value, 1e-12));
+  EXPECT_TRUE(at::allclose(sums.standard_error()[0], residual.square().sum(0).sqrt() / m.sum(0), 1e-9));
+}
+
 TEST(RiseSums, APixelThatNoMaskShowsReadsTheMeanScore) {
   Tensor masks = uniform_matrix(1, 5, 4).view({5, 1, 2, 2});
   masks.select(3, 1).zero_();
@@ -68,7 +79,7 @@ TEST(RiseSums, IntervalsCoverTheLimit) {
   const Tensor contribution = at::arange(pixels, at::kDouble) - 3;  // w_i x_i
   const Tensor limit = contribution.sum() * keep + contribution * (1 - keep);
   double covered = 0;
-  constexpr int runs = 300;
+  constexpr int runs = 1000;
   for (uint64_t run = 0; run < runs; ++run) {
     const Tensor bits = uniform_matrix(run + 100, masks, pixels).lt(keep).to(at::kDouble);
     RiseSums sums(1, 1, pixels);

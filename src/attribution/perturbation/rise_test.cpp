@@ -1,6 +1,7 @@
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/isfinite.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 #include <vitrail/error.h>
@@ -11,6 +12,7 @@
 
 #include "attribution/perturbation/masks.h"
 #include "attribution/perturbation/scorers_for_tests.h"
+#include "attribution/perturbation/student.h"
 
 namespace vitrail {
 namespace {
@@ -27,8 +29,8 @@ Explanation explain(const RiseOptions& options, const Execution& execution = {})
 }
 
 TEST(Rise, IsTheWeightedMeanOfItsMasks) {
-  const RiseOptions options{.masks = 70, .grid = 4, .keep = 0.3, .seed = 9};
-  const Tensor masks = rise_masks(0, 70, 4, 0.3, 9, height, width);
+  const RiseOptions options{.masks = 70, .grid = 4, .keep = 0.3, .readout = RiseReadout::mean, .seed = 9};
+  const Tensor masks = rise_masks(0, 70, {4, 0.3, 9}, height, width);
   const Tensor scores = curved_scorer(3, height, width).score(photo() * masks).select(1, 0).view({70, 1, 1});
   const Explanation result = explain(options);
   EXPECT_TRUE(at::allclose(result.map, (scores * masks.squeeze(1)).sum(0) / masks.squeeze(1).sum(0), 1e-4, 1e-4));
@@ -53,20 +55,89 @@ TEST(Rise, OrdersTheContributionsOfALinearScore) {
 }
 
 TEST(Rise, ErrorFallsWithTheRootOfTheMasks) {
-  const double few = explain({.masks = 200}).standard_error.mean().item<double>();
-  const double many = explain({.masks = 3200}).standard_error.mean().item<double>();
+  const auto error = [](int64_t masks) {
+    return explain({.masks = masks, .readout = RiseReadout::mean}).standard_error.mean().item<double>();
+  };
+  const double few = error(200), many = error(3200);
   EXPECT_NEAR(few / many, 4, 0.4);
 }
 
 TEST(Rise, TheErrorIsTheSpreadOverSeeds) {
-  Tensors maps;
-  double error = 0;
-  for (uint64_t seed = 1; seed <= 40; ++seed) {
-    const Explanation result = explain({.masks = 200, .grid = 4, .seed = seed});
-    maps.push_back(result.map);
-    error += result.standard_error.mean().item<double>() / 40;
+  for (const RiseReadout readout : {RiseReadout::mean, RiseReadout::least_squares})
+    for (const bool antithetic : {false, true}) {
+      Tensors maps;
+      double error = 0;
+      for (uint64_t seed = 1; seed <= 40; ++seed) {
+        const Explanation result =
+            explain({.masks = 200, .grid = 4, .readout = readout, .antithetic = antithetic, .seed = seed});
+        maps.push_back(result.map);
+        error += result.standard_error.mean().item<double>() / 40;
+      }
+      EXPECT_NEAR(at::stack(maps).std(0).mean().item<double>() / error, 1, 0.2) << antithetic;
+    }
+}
+
+// A score that is linear in the masks' means over the cells: least squares has no noise, and its map is the limit of
+// the mean read-out.
+TEST(Rise, LeastSquaresIsTheLimitOfTheMean) {
+  const Tensor contributions = wave(1, 4, 4, 1.3)[0].repeat_interleave(4, 0).repeat_interleave(5, 1) / 20;
+  const CallableScorer scorer([&](const Tensor& x) { return (x * contributions).flatten(1).sum(1, true) + 3; });
+  const Tensor ones = at::zeros({1, 1, height, width}) + 1;
+  RiseOptions options{.masks = 100, .grid = 4, .keep = 0.4};
+  const Explanation exact = rise(scorer, ones, options)[0];
+  EXPECT_LT(exact.standard_error.max().item<double>(), 1e-5);
+  options.masks = 4000;
+  options.readout = RiseReadout::mean;
+  const Explanation mean = rise(scorer, ones, options)[0];
+  const Tensor z = (exact.map - mean.map) / mean.standard_error;
+  EXPECT_LT(z.abs().max().item<double>(), 4.5);
+  EXPECT_GT((exact.map.max() - exact.map.min()).item<double>(), 20 * mean.standard_error.max().item<double>());
+}
+
+TEST(Rise, AntitheticMasksAreOpposed) {
+  const Tensor masks = rise_masks(0, 6, {4, 0.5, 9, true}, height, width);
+  for (const int64_t pair : {0, 2, 4}) EXPECT_LT((masks[pair] + masks[pair + 1] - 1).abs().max().item<double>(), 1e-6);
+  EXPECT_FALSE(at::equal(masks[0], masks[2]));
+}
+
+TEST(Rise, StopsWhenTheCellsAreKnown) {
+  for (const RiseReadout readout : {RiseReadout::mean, RiseReadout::least_squares}) {
+    const RiseOptions whole{.masks = 6000, .grid = 3, .readout = readout};
+    RiseOptions early = whole;
+    early.tolerance = 0.3;
+    const Explanation result = explain(early);
+    EXPECT_LT(result.forwards, 6000);
+    EXPECT_FALSE(result.partial);
+    EXPECT_NE(result.plan.at("settled").find(" settled at look "), std::string::npos);
+    early.tolerance = 0;
+    early.top = 1;
+    EXPECT_LT(explain(early).forwards, 6000);
+    Execution one;
+    one.batch = 1;
+    EXPECT_EQ(explain(early, one).forwards, explain(early).forwards);  // looks do not depend on the batch
   }
-  EXPECT_NEAR(at::stack(maps).std(0).mean().item<double>() / error, 1, 0.15);
+}
+
+TEST(Rise, LeastSquaresIntervalsCoverTheLimit) {
+  constexpr int64_t side = 6, runs = 1000;
+  const Tensor x = wave(1, side, side, 0.9);
+  const CallableScorer scorer([&](const Tensor& shown) {
+    const Tensor cells = (shown * x).flatten(1);
+    return cells.sum(1, true) + cells.narrow(1, 0, 8).sum(1, true) * cells.narrow(1, 20, 8).sum(1, true);
+  });
+  const Tensor image = at::zeros({1, 1, side, side}) + 1;
+  RiseOptions options{.masks = 30000, .grid = 3};
+  const Tensor limit = rise(scorer, image, options)[0].map;
+  options.masks = 160;
+  double covered = 0;
+  for (int64_t run = 0; run < runs; ++run) {
+    options.seed = static_cast<uint64_t>(run) + 2;
+    const Explanation result = rise(scorer, image, options)[0];
+    const Tensor inside = (result.map - limit).abs() <= result.standard_error * student_quantile(0.05, 19);
+    covered += inside.to(at::kDouble).mean().item<double>() / runs;
+  }
+  EXPECT_GT(covered, 0.92);
+  EXPECT_LT(covered, 0.98);
 }
 
 TEST(Rise, AStopGivesTheMapOfTheMasksDone) {
@@ -83,6 +154,7 @@ TEST(Rise, EveryOptionMatters) {
   const Tensor reference = explain({.masks = 60}).map;
   for (const RiseOptions& options :
        {RiseOptions{.masks = 61}, RiseOptions{.masks = 60, .grid = 5}, RiseOptions{.masks = 60, .keep = 0.4},
+        RiseOptions{.masks = 60, .readout = RiseReadout::mean}, RiseOptions{.masks = 60, .antithetic = true},
         RiseOptions{.masks = 60, .seed = 2}, RiseOptions{.masks = 60, .baseline = Baseline("30")}})
     EXPECT_FALSE(at::equal(reference, explain(options).map));
 }

@@ -1,4 +1,4 @@
-// morris, dgsm and dgsm_morris: closed forms, and that every option of theirs and of sobol changes something.
+// morris, dgsm and dgsm_morris: closed forms; and that every option of the methods on cells changes something.
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>
@@ -98,6 +98,20 @@ INSTANTIATE_TEST_SUITE_P(
                              "estimator=glen_isaacs", "estimator=homma", "estimator=first_order", "regions=slic",
                              "baseline=white", "seed=2"}},
                     Effects{"sobol:grid=3,sampler=sobol,replicates=1", {"designs=16"}},
+                    Effects{"lime:grid=3,samples=60",
+                            {"samples=61", "keep=0.4", "width=0.2", "ridge=2", "antithetic=true", "regions=slic",
+                             "baseline=white", "seed=2"}},
+                    Effects{"kernel_shap:grid=3,coalitions=60",
+                            {"coalitions=62", "sizes=kernel", "paired=false", "ridge=false", "regions=slic",
+                             "baseline=white", "seed=2"}},
+                    Effects{"shapley:grid=3,permutations=4",
+                            {"permutations=6", "antithetic=false", "regions=slic", "baseline=white", "seed=2"}},
+                    Effects{"exact_shapley", {"grid=2", "regions=slic", "baseline=white"}},
+                    Effects{"owen:grid=3", {"evaluations=10", "regions=slic", "baseline=white"}},
+                    Effects{"feature_ablation", {"grid=3", "regions=slic", "baseline=white"}},
+                    Effects{"hsic:grid=3,replicates=2",
+                            {"designs=32", "sampler=owen", "sampler=halton", "sampler=monte_carlo",
+                             "width=median_output", "readout=regression", "regions=slic", "baseline=white", "seed=2"}},
                     Effects{"morris:grid=3,replicates=2",
                             {"designs=16", "sampler=owen", "smoothing=0.2", "operation=amplitude",
                              "operation=amplitude_legacy", "regions=slic", "baseline=white", "seed=2"}},
@@ -133,6 +147,25 @@ TEST_P(EarlyStop, SavesReplicatesAndSaysSo) {
     EXPECT_NE(early.plan.at("settled").find(" settled at look "), std::string::npos) << rule;
     EXPECT_EQ(early.cells.flatten().argmax().item<int64_t>(), whole.cells.flatten().argmax().item<int64_t>()) << rule;
   }
+}
+
+class CoalitionsStopEarly : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Methods, CoalitionsStopEarly,
+                         testing::Values("lime:grid=5,samples=6000", "kernel_shap:grid=5,coalitions=6000",
+                                         "shapley:grid=5,permutations=300", "hsic:grid=5,designs=64,replicates=60"));
+
+TEST_P(CoalitionsStopEarly, AtTheSameLookWhateverTheBatch) {
+  const CallableScorer scorer = curved_scorer(3, height, width);
+  const auto method = [&](const std::string& rule) { return parse_method(GetParam() + rule); };
+  Execution one, many;
+  one.batch = 1;
+  many.batch = 100;
+  const auto early = method(",tolerance=0.5")->explain(scorer, photo(), one)[0];
+  EXPECT_LT(early.forwards, method("")->cost(height, width, 2).forwards);
+  EXPECT_FALSE(early.partial);
+  EXPECT_NE(early.plan.at("settled").find(" settled at look "), std::string::npos);
+  EXPECT_EQ(method(",tolerance=0.5")->explain(scorer, photo(), many)[0].forwards, early.forwards);
+  EXPECT_GT(method(",tolerance=0.5,top=12")->explain(scorer, photo(), many)[0].forwards, early.forwards);
 }
 
 }  // namespace

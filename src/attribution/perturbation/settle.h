@@ -19,6 +19,23 @@
 
 namespace vitrail {
 
+/// When to look: after `first` units, and then each time that a quarter more are done. Independent of batches, if no
+/// batch goes past the next look.
+class LookSchedule {
+ public:
+  explicit LookSchedule(int64_t first) : next_(first) {}
+
+  int64_t until_next(int64_t done) const { return next_ - done; }
+  bool is_due(int64_t done) {
+    if (done < next_) return false;
+    next_ = done + done / 4 + 1;
+    return true;
+  }
+
+ private:
+  int64_t next_;
+};
+
 class SettleRule {
  public:
   /// `tolerance` and `top` of 0: not asked for. Both: both must hold.

@@ -28,10 +28,14 @@ inline constexpr const char* baseline_words =
     "dataset:DIR "
     "or samples:DIR";
 
+/// Cells along a side where a linear model of all cells is solved: its matrices have the fourth power of it.
+inline constexpr int64_t most_regressed_side = 32;
+
 /// How the image is divided and what hides a part of it.
 template <class Options>
-OptionRows<Options> region_rows() {
-  return {option("grid", &Options::grid, "cells along a side; of slic, the root of their number", between(1, 128)),
+OptionRows<Options> region_rows(int64_t most_cells_a_side = 128) {
+  return {option("grid", &Options::grid, "cells along a side; of slic, the root of their number",
+                 between(1, static_cast<double>(most_cells_a_side))),
           option("regions", &Options::regions, "grid, slic, or a picture in which every colour is a region"),
           option("baseline", &Options::baseline, baseline_words)};
 }
@@ -42,6 +46,13 @@ Option<Options> operation_row() {
                 {{"inpainting", Operation::inpainting},
                  {"amplitude", Operation::amplitude},
                  {"amplitude_legacy", Operation::amplitude_legacy}});
+}
+
+template <class Options>
+Option<Options> sizes_row() {
+  return choice("sizes", &Options::sizes,
+                "how many regions a coalition shows: as the Shapley kernel says, or any alike",
+                {{"kernel", CoalitionSizes::kernel}, {"leverage", CoalitionSizes::leverage}});
 }
 
 template <class Options>
