@@ -7,7 +7,8 @@
 //
 // No gradients: what a channel looks at is shown to the network alone, x M_k + (1 - M_k) baseline. The score of the
 // baseline that the formula usually subtracts is the same for all channels, so the softmax does not see it and it is
-// not computed. A channel that is the same everywhere has no mask and no pattern, and is left out.
+// not computed. A channel that is the same everywhere has no mask and no pattern, and is left out. Where all scores are
+// the same they say nothing of the channels: the map is zero, with a warning.
 //
 //   scorecam   one forward a channel.
 //   ss_cam     M_k with Gaussian noise of deviation `noise` added, cut to [0,1]; mean score over `samples`.

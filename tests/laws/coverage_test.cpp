@@ -41,6 +41,8 @@ Settings run_settings(const std::string& name) {
   Settings settings = {{"designs", "8"}, {"replicates", "8"},   {"samples", "64"},
                        {"masks", "200"}, {"coalitions", "200"}, {"permutations", "24"}};
   if (name == "dgsm" || name == "dgsm_morris") settings["samples"] = "16";
+  if (name == "smooth_gradcam_pp") settings["layer"] = "conv";  // behind the ReLU the gradient is constant
+  if (info_of(name).access == Access::layer) settings["relu"] = "false";
   return settings;
 }
 
@@ -57,6 +59,7 @@ Settings truth_settings(const std::string& name) {
 double degrees(const std::string& name, const Settings& settings) {
   const auto number = [&](const char* option) { return static_cast<double>(std::stoll(settings.at(option))); };
   if (has_option(name, "replicates")) return number("replicates") - 1;
+  if (info_of(name).family == "cam") return 9;                                  // a jackknife over 10 blocks
   if (name == "kernel_shap") return 19;                                         // a jackknife over 20 groups
   if (has_option(name, "permutations")) return number("permutations") / 2 - 1;  // over pairs of orders
   if (has_option(name, "masks")) return number("masks") - 1;

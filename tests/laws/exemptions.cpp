@@ -70,6 +70,12 @@ const std::vector<Exemption>& exemptions() {
        {"guided_backprop", "deconvnet", "guided_gradcam"},
        "its rule belongs to the operator Relu, not to the function: declared in its description"},
 
+      {"invariance on the transformer", {"cam"}, "refuses what is no pooling and one linear layer"},
+
+      {"saturation", {"cam"}, "refuses scores that are not linear in the layer, such as probabilities"},
+
+      {"option layer", {"cam"}, "refuses every layer but the one before the pooling"},
+
       {"shift", {"xrai"}, "segments of a picture are not those of the shifted one"},
       {"shift", {"exact_shapley"}, "16 regions at most: no cell is as small as the shift"},
 

@@ -41,6 +41,10 @@ const std::vector<Context>& contexts() {
       {{}, "tolerance", {{"replicates", "16"}}, {"0.9", "3"}},
       {{}, "top", {{"replicates", "64"}, {"designs", "8"}, {"grid", "2"}}, {"1", "2", "3", "4"}},
       {{"occlusion"}, "normalise_coverage", {{"stride", "2"}}, {"true"}},
+      {{"smooth_gradcam_pp"}, "samples", {{"layer", "r1"}}, {"16"}},  // as above
+      {{"smooth_gradcam_pp"}, "noise", {{"layer", "r1"}}, {"0.3"}},
+      {{"smooth_gradcam_pp"}, "seed", {{"layer", "r1"}}, {"2"}},
+      {{"cam"}, "relu", {}, {"false"}},
       {{}, "relu", {{"layer", "c2_norm"}}, {"false"}},
       {{}, "baseline", {}, {"200", "mean", "blur:2"}},
       {{}, "regions", {}, {"slic"}},

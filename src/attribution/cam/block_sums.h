@@ -1,9 +1,7 @@
 #pragma once
 
-// Sums over samples, in blocks, for estimates that are no means: the jackknife leaves out each block in turn.
-//
-// With f_b the estimate without block b of B, the standard error is sqrt((B - 1) / B * sum_b (f_b - mean f)^2)
-// (Tukey 1958). Of a size that does not depend on the number of samples.
+// Sums over samples, in blocks, for estimates that are no means: the jackknife leaves out each block in turn
+// (jackknife_error). Of a size that does not depend on the number of samples.
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/stack.h>
@@ -29,15 +27,13 @@ class BlockSums {
 
   bool empty() const { return sums_.empty(); }
 
-  /// f of the sums over all samples [h,w], and its standard error where there are two blocks or more.
+  /// f of the sums over all samples [h,w], and without each block where there are two or more.
   CamEvidence estimate(const std::function<Tensor(const Tensors& sums)>& f) const {
     CamEvidence result{f(without(sums_.size())), {}};
     if (sums_.size() < 2) return result;
     Tensors parts;
     for (size_t block = 0; block < sums_.size(); ++block) parts.push_back(f(without(block)));
-    const Tensor estimates = at::stack(parts).to(at::kDouble);
-    const auto n = static_cast<double>(parts.size());
-    result.standard_error = ((estimates - estimates.mean(0)).square().sum(0) * ((n - 1) / n)).sqrt();
+    result.replicates = at::stack(parts);
     return result;
   }
 

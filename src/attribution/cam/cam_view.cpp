@@ -5,6 +5,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -22,7 +23,7 @@ struct View {
   double brightness = 1;  ///< a factor in the model's input space
 
   Tensor of(const Tensor& input) const { return (mirrored ? input.flip(3) : input) * brightness; }
-  Tensor back(const Tensor& cells) const { return mirrored && cells.defined() ? cells.flip(1) : cells; }
+  Tensor back(const Tensor& cells) const { return mirrored ? cells.flip(-1) : cells; }
 };
 
 std::vector<View> make_views(bool augment) {
@@ -68,14 +69,14 @@ struct EvidenceSum {
       if (one.defined()) total = total.defined() ? total + view.back(one) : view.back(one);
     };
     plus(sum.cells, evidence.cells);
-    plus(sum.standard_error, evidence.standard_error);  // views share their random numbers: errors add up at worst
+    plus(sum.replicates, evidence.replicates);  // views share their random numbers, so blocks belong together
     ++views;
   }
   CamEvidence mean() const {
     const auto divide = [&](const Tensor& total) {
       return total.defined() ? total / static_cast<double>(views) : total;
     };
-    return {divide(sum.cells), divide(sum.standard_error)};
+    return {divide(sum.cells), divide(sum.replicates)};
   }
 };
 
@@ -96,27 +97,44 @@ std::vector<EvidenceSum> look(MethodRun& run, const Probe& probe, const CamSetti
   return sums;
 }
 
-/// Adds one layer's evidence to a result: alone as it is, beside others by its largest value.
-void add_layer(Explanation& result, const MethodRun& run, CamEvidence evidence, bool relu, size_t layers) {
-  if (relu && evidence.cells.le(0).all().item<bool>() && evidence.cells.lt(0).any().item<bool>())
-    result.warnings.push_back("Every cell of the layer speaks against the target. relu=false shows how much.");
-  if (relu) evidence.cells = evidence.cells.relu();
-  const auto enlarge = [&](const Tensor& cells, bool cut) {
-    const Tensor map = upsample(cells, run.height(), run.width(), Interpolation::bicubic);
-    return cut ? map.relu() : map;
-  };
-  Tensor map = enlarge(evidence.cells, relu), error;
-  if (evidence.standard_error.defined()) error = enlarge(evidence.standard_error, true);
-  if (layers > 1) {
-    const double largest = evidence.cells.abs().max().item<double>();
-    const double share = 1 / (static_cast<double>(layers) * (largest > 0 ? largest : 1));
-    map = map * share;
-    if (error.defined()) error = error * share;
-  } else {
-    result.cells = evidence.cells;
+/// Cells [n,h,w] enlarged to the input: [n,H,W].
+Tensor enlarged(const Tensor& cells, const MethodRun& run, bool cut) {
+  Tensors maps;
+  for (const Tensor& one : cells.unbind(0))
+    maps.push_back(upsample(one, run.height(), run.width(), Interpolation::bicubic));
+  const Tensor all = at::stack(maps);
+  return cut ? all.relu() : all;
+}
+
+/// A target's map, and the same without each block of samples.
+struct MapSum {
+  Tensor map, replicates;
+
+  /// Adds one layer: alone as it is, beside others by its largest cell.
+  void add(Explanation& result, const MethodRun& run, CamEvidence evidence, bool relu, size_t layers) {
+    if (relu && evidence.cells.le(0).all().item<bool>() && evidence.cells.lt(0).any().item<bool>())
+      result.warnings.push_back("Every cell of the layer speaks against the target. relu=false shows how much.");
+    if (relu) evidence.cells = evidence.cells.relu();
+    if (relu && evidence.replicates.defined()) evidence.replicates = evidence.replicates.relu();
+    double share = 1;
+    if (layers == 1) {
+      result.cells = evidence.cells;
+    } else {
+      const double largest = evidence.cells.abs().max().item<double>();
+      share = 1 / (static_cast<double>(layers) * (largest > 0 ? largest : 1));
+    }
+    const auto plus = [&](Tensor& total, const Tensor& maps) { total = total.defined() ? total + maps : maps; };
+    plus(map, enlarged(evidence.cells.unsqueeze(0), run, relu)[0] * share);
+    if (evidence.replicates.defined()) plus(replicates, enlarged(evidence.replicates, run, relu) * share);
   }
-  result.map = result.map.defined() ? result.map + map : map;
-  if (error.defined()) result.standard_error = result.standard_error.defined() ? result.standard_error + error : error;
+};
+
+/// Standard error from the estimates without each of B blocks, f_b [B,...]:
+/// sqrt((B - 1) / B * sum_b (f_b - mean f)^2) (Tukey 1958).
+Tensor jackknife_error(const Tensor& estimates) {
+  const auto n = static_cast<double>(estimates.size(0));
+  const Tensor f = estimates.to(at::kDouble);
+  return ((f - f.mean(0)).square().sum(0) * ((n - 1) / n)).sqrt();
 }
 
 }  // namespace
@@ -177,13 +195,17 @@ void explain_by_cam(MethodRun& run, const Probe& probe, const CamSettings& setti
     if (!choice.alternatives.empty()) result.plan["layer_alternatives"] = join(choice.alternatives);
     if (choice.layers.size() > 1) result.unit = "share of each layer's largest cell";
   }
+  std::vector<MapSum> maps(run.results().size());
   for (const std::string& layer : choice.layers) {
     const std::vector<EvidenceSum> sums = look(run, probe, settings, layer, steps, method);
     for (size_t t = 0; t < sums.size(); ++t)
-      if (sums[t].views > 0) add_layer(run.results()[t], run, sums[t].mean(), settings.relu, choice.layers.size());
+      if (sums[t].views > 0) maps[t].add(run.results()[t], run, sums[t].mean(), settings.relu, choice.layers.size());
   }
-  for (Explanation& result : run.results())
-    if (!result.map.defined()) result.map = at::zeros({run.height(), run.width()}, run.input().options());
+  for (size_t t = 0; t < maps.size(); ++t) {
+    Explanation& result = run.results()[t];
+    result.map = maps[t].map.defined() ? maps[t].map : at::zeros({run.height(), run.width()}, run.input().options());
+    if (maps[t].replicates.defined()) result.standard_error = jackknife_error(maps[t].replicates);
+  }
 }
 
 std::vector<std::string> layer_names(const std::string& layer) {

@@ -40,7 +40,7 @@ CamSettings settings_of(std::string method, const Options& options) {
 /// How much the positions [h,w] of a layer say for one target. Empty tensors: nothing was computed.
 struct CamEvidence {
   Tensor cells = {};
-  Tensor standard_error = {};  ///< where the method samples
+  Tensor replicates = {};  ///< [B,h,w] where the method samples: the cells without each of B blocks of samples
 };
 
 /// One layer, seen through one view of the input (itself, mirrored, darker, brighter).

@@ -109,6 +109,16 @@ void score_passes(CamView& view, const ChannelChoice& choice, const Baseline& ba
   }
 }
 
+/// The weights of the channels from their mean scores, of those `known`: zeros where all scores are the same, for then
+/// they say nothing of the channels.
+Tensor weights_of(const Tensor& scores, const Tensor& known) {
+  const Tensor own = scores.masked_select(known);
+  if (own.numel() == 0) return at::zeros_like(scores);
+  const double range = (own.max() - own.min()).item<double>();
+  if (own.numel() > 1 && range <= 1e-6 * own.abs().max().item<double>()) return at::zeros_like(scores);
+  return at::softmax(at::where(known, scores, -std::numeric_limits<double>::infinity()), /*dim=*/0);
+}
+
 std::vector<CamEvidence> evidence_of_channels(CamView& view, int64_t most, const Baseline& baseline,
                                               const Passes& passes) {
   MethodRun& run = view.run();
@@ -128,11 +138,12 @@ std::vector<CamEvidence> evidence_of_channels(CamView& view, int64_t most, const
         std::to_string(choice.own.select(1, t).sum().item<int64_t>());
     evidence.push_back(sums.estimate([&](const Tensors& total) {
       const Tensor count = total[1].select(1, t), known = count.gt(0).logical_and(choice.own.select(1, t));
-      if (!known.any().item<bool>()) return at::zeros_like(activation[0]);
-      const Tensor mean = total[0].select(1, t) / count;
-      const Tensor alpha = at::softmax(at::where(known, mean, -std::numeric_limits<double>::infinity()), /*dim=*/0);
+      const Tensor alpha = weights_of(total[0].select(1, t) / count, known);
       return view.evidence(alpha.view({-1, 1, 1}) * activation);
     }));
+    if (evidence.back().cells.eq(0).all().item<bool>() && !run.stopped())
+      run.results()[static_cast<size_t>(t)].warnings.push_back(
+          "The score is the same through every channel of layer \"" + view.layer() + "\": channels have no weights.");
   }
   return evidence;
 }
