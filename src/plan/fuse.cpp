@@ -7,15 +7,15 @@ namespace {
 
 class Fuser {
  public:
-  Fuser(const Graph::Impl& graph, int input, int output)
+  Fuser(const Graph::Impl& graph, int input, const std::vector<int>& outputs)
       : graph_(graph), uses_(graph.values.size(), 0), producer_(graph.values.size(), kNone) {
     std::vector<char> fed(graph.values.size(), 0);
     fed[input] = 1;
-    order_ = graph.needed_nodes(fed, {output});
+    order_ = graph.needed_nodes(fed, outputs);
     for (const int n : order_)
       for (const int id : graph.nodes[n].inputs)
         if (id != Graph::Impl::kAbsent) ++uses_[id];
-    ++uses_[output];
+    for (const int id : outputs) ++uses_[id];
   }
 
   std::vector<DraftStep> steps() {
@@ -151,8 +151,8 @@ class Fuser {
 
 }  // namespace
 
-std::vector<DraftStep> fuse(const Graph::Impl& graph, int input, int output) {
-  return Fuser(graph, input, output).steps();
+std::vector<DraftStep> fuse(const Graph::Impl& graph, int input, const std::vector<int>& outputs) {
+  return Fuser(graph, input, outputs).steps();
 }
 
 }  // namespace vitrail

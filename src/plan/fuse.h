@@ -19,7 +19,7 @@ struct DraftStep {
   std::vector<int> inputs;  ///< value numbers; of a layer: x, and what it adds
 };
 
-/// The steps from one value to another, in an order in which they can run.
-std::vector<DraftStep> fuse(const Graph::Impl& graph, int input, int output);
+/// The steps from one value to others, in an order in which they can run.
+std::vector<DraftStep> fuse(const Graph::Impl& graph, int input, const std::vector<int>& outputs);
 
 }  // namespace vitrail
