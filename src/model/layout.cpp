@@ -41,6 +41,10 @@ class Finder {
     for (const NodeInfo& node : nodes_) {
       if (node.outputs.empty() || node.outputs[0].empty()) continue;
       const std::string& value = node.outputs[0];
+      if (node.op == "Transpose" && node.inputs[0] == input_) {  // a photo with its channels last
+        spatial.insert(value);
+        continue;
+      }
       const ValueInfo info = graph_.value(value);
       const bool from_photo =
           std::any_of(node.inputs.begin(), node.inputs.end(), [&](auto& i) { return spatial.count(i) > 0; });

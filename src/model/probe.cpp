@@ -2,16 +2,32 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
+#include <map>
+
 #include "model/layout.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
 namespace {
 
+/// Of a model with several outputs, the layers that most of them come from first.
+std::vector<SpatialLayer> layers_of(const Model& model) {
+  std::vector<SpatialLayer> layers;
+  std::map<std::string, int> uses;
+  for (const std::string& output : model.output_values())
+    for (SpatialLayer& found : find_spatial_layers(model.graph(), model.input_value(), output))
+      if (++uses[found.layer.value] == 1) layers.push_back(std::move(found));
+  std::stable_sort(layers.begin(), layers.end(), [&](const SpatialLayer& a, const SpatialLayer& b) {
+    return uses[a.layer.value] > uses[b.layer.value];
+  });
+  return layers;
+}
+
 SpatialLayer spatial_layer(const Model& model, const std::string& name) {
   const std::string value = model.graph().resolve(name);
   std::string known;
-  for (const SpatialLayer& candidate : find_spatial_layers(model.graph(), model.input_value(), model.logits_value())) {
+  for (const SpatialLayer& candidate : layers_of(model)) {
     if (candidate.layer.value == value) return candidate;
     if (known.size() < 200) known += (known.empty() ? "" : ", ") + candidate.layer.name;
   }
@@ -24,17 +40,17 @@ SpatialLayer spatial_layer(const Model& model, const std::string& name) {
 }  // namespace
 
 Tensor ModelProbe::score(const Tensor& inputs) const {
-  return model_.plan() ? target_scores(model_.plan_logits(inputs), targets_) : differentiable_score(inputs);
+  return model_.plan() ? target_scores(model_.plan_outputs(inputs), targets_) : differentiable_score(inputs);
 }
 
 Tensor ModelProbe::differentiable_score(const Tensor& inputs) const {
-  return target_scores(model_.logits(inputs, options_), targets_);
+  return target_scores(model_.outputs(inputs, options_), targets_);
 }
 
 Tensor ModelProbe::score_with_rule(const Tensor& inputs, BackwardRule rule) const {
   RunOptions options = options_;
   options.backward_rule = rule;
-  return target_scores(model_.logits(inputs, options), targets_);
+  return target_scores(model_.outputs(inputs, options), targets_);
 }
 
 std::map<std::string, std::string> ModelProbe::engine() const {
@@ -49,13 +65,16 @@ Tensor ModelProbe::prepare(const std::filesystem::path& photo) const {
 }
 
 std::vector<std::string> ModelProbe::gradient_warnings() const {
-  return model_.graph().non_differentiable(model_.input_value(), model_.logits_value());
+  std::vector<std::string> nodes;
+  for (const std::string& output : model_.output_values())
+    for (const std::string& node : model_.graph().non_differentiable(model_.input_value(), output))
+      if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()) nodes.push_back(node);
+  return nodes;
 }
 
 std::vector<LayerInfo> ModelProbe::spatial_layers() const {
   std::vector<LayerInfo> layers;
-  for (const SpatialLayer& found : find_spatial_layers(model_.graph(), model_.input_value(), model_.logits_value()))
-    layers.push_back(found.layer);
+  for (const SpatialLayer& found : layers_of(model_)) layers.push_back(found.layer);
   return layers;
 }
 
@@ -75,7 +94,7 @@ Tensor ModelProbe::score_from(const Tensor& inputs, const std::string& layer, co
         model_.graph().run({{model_.input_value(), model_.to_layout(inputs)}}, {found.layer.value}, options_)[0].cpu();
   }
   Tensor value = from_planes(activation, found.layout, original);
-  return target_scores(model_.logits_from(inputs, found.layer.value, value, options_), targets_);
+  return target_scores(model_.outputs_from(inputs, found.layer.value, value, options_), targets_);
 }
 
 }  // namespace vitrail
