@@ -11,20 +11,15 @@ namespace {
 
 constexpr int64_t kPredictions = 5;
 
-std::vector<Target> targets_of(const Model& model, const Tensor& input, std::span<const std::string> targets) {
-  at::NoGradGuard no_grad;
-  return resolve_targets(targets, model.logits(input)[0], model.labels());
-}
-
 /// Seconds of a forward a sample: the fastest of three full batches, after one that warms up.
 double measure_forward(const Model& model, const Tensor& input, int64_t batch) {
   at::NoGradGuard no_grad;
   const Tensor samples = input.repeat({batch, 1, 1, 1});
-  model.plan_logits(samples);
+  model.plan_outputs(samples);
   double best = 0;
   for (int i = 0; i < 3; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    model.plan_logits(samples);
+    model.plan_outputs(samples);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     best = i == 0 ? seconds : std::min(best, seconds);
   }
@@ -43,8 +38,8 @@ ImageResult explain_image(const Model& model, const Image& image, const Methods&
   ImageResult result;
   result.image = image;
   result.placed = prepared.placed;
-  result.prediction = model.predict(prepared.input, kPredictions).at(0);
-  const std::vector<Target> found = targets_of(model, prepared.input, targets);
+  result.prediction = model.predict(prepared, kPredictions);
+  const std::vector<Target> found = model.targets(targets, prepared);
   const auto by_plan = model.probe(found), by_graph = model.without_plan().probe(found);
   for (const auto& method : methods) {
     result.interrupted = execution.cancelled && execution.cancelled->load();
@@ -64,9 +59,10 @@ std::string default_methods(const Model& model) {
 
 Estimate estimate_explanations(const Model& model, const Image& image, const Methods& methods,
                                std::span<const std::string> targets, const Execution& execution) {
-  const Tensor input = model.prepare(image).input;
+  const PreparedImage prepared = model.prepare(image);
+  const Tensor& input = prepared.input;
   Estimate estimate;
-  estimate.targets = static_cast<int64_t>(targets_of(model, input, targets).size());
+  estimate.targets = static_cast<int64_t>(model.targets(targets, prepared).size());
   estimate.seconds_per_forward = measure_forward(model, input, execution.batch);
   for (const auto& method : methods) {
     const Method::Cost cost = method->cost(input.size(2), input.size(3), estimate.targets);

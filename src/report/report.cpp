@@ -117,8 +117,10 @@ Report::Written Report::add(const ImageResult& result) {
     files.standard_error = write_array(e.standard_error, ".se.npy");
     for (const auto& [key, values] : e.extras) files.extras[key] = write_array(values, "." + key + ".npy");
     files.overlay = name + ".png";
+    OverlayOptions with_boxes;
+    with_boxes.boxes = e.target.boxes;
     overlays.push_back(render_overlay(result.image, result.placed, e.map, e.is_signed, e.name + ": " + e.target.title(),
-                                      caption_of(e), e.unit));
+                                      caption_of(e), e.unit, with_boxes));
     write_file(written.folder / files.overlay, encode_png(overlays.back()));
     written.files.push_back(files);
   }
