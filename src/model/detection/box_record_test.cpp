@@ -95,6 +95,7 @@ TEST(BoxRecord, RefusalsNameTheKey) {
   EXPECT_THAT(refusal(R"({"layout": "yolov5_heads", "strides": [8]})", {value("a", {24, 3, 3})}), HasSubstr("anchors"));
   EXPECT_THAT(refusal(R"({"layout": "ssd", "background": -2})", kSsd), HasSubstr("whole number"));
   EXPECT_THAT(refusal(R"({"layout": "ssd", "score_threshold": 25})", kSsd), HasSubstr("from 0 to 1"));
+  EXPECT_THAT(refusal(R"({"layout": "ssd", "strides": []})", kSsd), HasSubstr("from 1 to 16"));
   EXPECT_THAT(refusal(R"({"layout": "distances"})", kSsd), HasSubstr("names of the outputs"));
 }
 
