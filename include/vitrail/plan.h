@@ -33,7 +33,9 @@ struct PlanOptions {
   int64_t batch = 8;                  ///< samples that runs will bring at a time
   int64_t chunk = 0;          ///< samples a pass; 0: the fastest of 1, 2, 4, 8 and the batch (up to 64), by timing
   bool side_by_side = false;  ///< a chunk on each thread; chosen by timing where `chunk` is 0
-  /// Multiply-adds below which a layer is left to ATen's own kernels: preparing a call of oneDNN takes about 15 us.
+  bool direct = true;  ///< layers by oneDNN itself, where vitrail was built with it; else by libtorch's operators
+  /// Multiply-adds below which a layer is left to ATen's own kernels where libtorch's operators would have to prepare a
+  /// call of oneDNN, which takes about 15 us.
   int64_t small_layer = 1'000'000;
   /// Refused where max |plan - graph| / max |graph| over the samples is more: as a default 1e-4 in float32 and 1.5e-2
   /// in bf16, where also the samples must keep their order (rank correlation >= .95).

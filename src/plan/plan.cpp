@@ -23,6 +23,8 @@
 
 #include "ops/describe.h"
 #include "ops/failure.h"
+#include "plan/direct.h"
+#include "plan/openmp.h"
 #include "plan/step.h"
 #include "vitrail/error.h"
 
@@ -57,12 +59,13 @@ struct Plan::Impl {
   int input = 0;
   std::vector<int> outputs;
   at::ScalarType precision = at::kFloat, input_type = at::kFloat;
+  bool direct = false;
   Shape input_shape;
 
   std::vector<PlanStep> steps;
   Split split;
   double difference = 0;
-  int64_t bytes_per_sample = 0, bytes_of_weights = 0;
+  int64_t bytes_per_sample = 0;
 
   /// Sees every step when it has run: its number, what it gave, and all that is alive beside it.
   using Watch = std::function<void(size_t step, const Tensors& out, const Tensors& in, const Tensors& slots)>;
@@ -105,7 +108,7 @@ bool is_by_sample(const Shape& shape) {
 /// What must hold before any work is done.
 void check_possible(const Graph::Impl& graph, int input, const std::vector<int>& outputs, at::ScalarType precision) {
   if (!graph.device.is_cpu()) throw Refusal{"plans are for the CPU, the model is on " + graph.device.str()};
-  if (!onednn::available()) throw Refusal{"this libtorch has no fused oneDNN operators"};
+  if (!onednn::is_linked() && !onednn::available()) throw Refusal{"this libtorch has no fused oneDNN operators"};
   if (graph.float_type != at::kFloat) throw Refusal{"the model computes in float64"};
   if (!graph.batch.generalises) throw Refusal{"the model cannot run several samples at once: " + graph.batch.reason};
   for (const int id : outputs)
@@ -122,7 +125,7 @@ void check_possible(const Graph::Impl& graph, int input, const std::vector<int>&
 
 /// Slots for the values that the steps use, steps bound to them.
 void bind_steps(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftStep> drafts, int input,
-                const std::vector<int>& outputs, int64_t batch, int64_t small_layer) {
+                const std::vector<int>& outputs, const StepOptions& options) {
   std::unordered_map<int, int> slots;
   const auto slot = [&](int id) {
     if (id == Plan::Impl::kAbsent) return id;
@@ -138,7 +141,7 @@ void bind_steps(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftSte
   for (const int id : outputs) plan.outputs.push_back(slot(id));
   for (DraftStep& draft : drafts) {
     Plan::Impl::Bound bound;
-    bound.step = make_step(draft, graph, plan.precision, batch, small_layer);
+    bound.step = make_step(draft, graph, options);
     bound.node = draft.node;
     PlanStep about;
     about.op = draft.op;
@@ -150,7 +153,6 @@ void bind_steps(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftSte
     }
     for (const int id : draft.node->outputs) bound.outputs.push_back(slot(id));
     about.output = graph.values[draft.node->outputs[0]].name;
-    plan.bytes_of_weights += bound.step->bytes();
     draft.layer.reset();  // the packed weights stay
     plan.steps.push_back(std::move(about));
     plan.bound.push_back(std::move(bound));
@@ -335,6 +337,7 @@ Tensors Plan::Impl::run(const Tensor& x, const Split& split) const {
   const int64_t samples = x.size(0), chunks = (samples + split.chunk - 1) / split.chunk;
   std::vector<Tensors> parts(static_cast<size_t>(chunks));
   const auto run_chunks = [&](int64_t begin, int64_t end) {
+    if (split.side_by_side) omp_set_num_threads(1);  // of this thread, until it has run its chunks
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i * split.chunk;
       parts[static_cast<size_t>(i)] = run_chunk(x.narrow(0, first, std::min(split.chunk, samples - first)));
@@ -381,7 +384,10 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
     const int64_t pass = std::min(options.batch, kSamplesAPass);
     const Tensors expected =
         in_passes(samples, pass, [&](const Tensor& x) { return graph.run({{input, x}}, outputs); });
-    bind_steps(*impl, inside, fuse(inside, from, to), from, to, pass, options.small_layer);
+    impl->direct = options.direct && onednn::is_linked();
+    bind_steps(
+        *impl, inside, fuse(inside, from, to, impl->direct), from, to,
+        {.precision = impl->precision, .direct = impl->direct, .batch = pass, .small_layer = options.small_layer});
     const double usual = impl->precision == at::kFloat ? 1e-4 : 1.5e-2;
     const Tensors found = in_passes(samples, pass, [&](const Tensor& x) { return impl->run(x, {pass}); });
     for (size_t i = 0; i < to.size(); ++i)
@@ -421,11 +427,17 @@ bool Plan::side_by_side() const { return impl_->split.side_by_side; }
 std::string Plan::precision() const { return impl_->precision == at::kFloat ? "float32" : "bf16"; }
 double Plan::difference() const { return impl_->difference; }
 int64_t Plan::bytes_per_sample() const { return impl_->bytes_per_sample; }
-int64_t Plan::bytes_of_weights() const { return impl_->bytes_of_weights; }
+
+int64_t Plan::bytes_of_weights() const {
+  int64_t bytes = 0;
+  for (const Impl::Bound& bound : impl_->bound) bytes += bound.step->bytes();
+  return bytes;
+}
 
 std::map<std::string, std::string> Plan::record() const {
   return {{"engine", "plan"},
           {"precision", precision()},
+          {"kernels", impl_->direct ? "oneDNN" : "libtorch"},
           {"chunk", std::to_string(chunk())},
           {"side_by_side", side_by_side() ? "yes" : "no"},
           {"threads", std::to_string(at::get_num_threads())},

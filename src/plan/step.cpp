@@ -15,6 +15,8 @@
 
 #include <cmath>
 
+#include "plan/direct.h"
+
 namespace vitrail {
 namespace {
 
@@ -24,6 +26,61 @@ constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
 bool is_sole_owner(const Tensor& t) { return t.use_count() == 1 && t.storage().use_count() == 1; }
 
 Tensor rounded(const Tensor& t, at::ScalarType precision) { return t.defined() ? t.to(precision).contiguous() : t; }
+
+std::string describe_window(const Ints& kernel, const onednn::Window& window) {
+  const auto times = [](const Ints& pair) { return std::to_string(pair[0]) + "x" + std::to_string(pair[1]); };
+  std::string text = "oneDNN convolution " + times(kernel);
+  if (window.stride != Ints{1, 1}) text += " stride " + times(window.stride);
+  if (window.groups > 1) text += " groups " + std::to_string(window.groups);
+  return text;
+}
+
+/// A layer by oneDNN itself.
+class DirectStep : public Step {
+ public:
+  /// `input`: sizes of x.
+  DirectStep(const Layer& layer, const Ints& input, at::ScalarType precision)
+      : on_vectors_(is_on_vectors(layer, input)),
+        layer_(on_vectors_ ? as_linear(layer) : layer, precision),
+        to_channels_first_(layer.channels_first),
+        details_(layer.kind == Layer::Kind::convolution && !on_vectors_
+                     ? describe_window(layer.weight.sizes().slice(2).vec(), layer.window)
+                     : "oneDNN matrix product") {}
+
+  Tensors run(Tensors& in, const RunContext&) const override {
+    const bool adds = in.size() > 1, may_overwrite = adds && is_sole_owner(in[1]);
+    Tensor other = adds ? in[1] : Tensor();
+    if (adds && to_channels_first_) other = other.permute({0, 2, 3, 1});
+    if (on_vectors_) {
+      const Tensor y = layer_.run(in[0].flatten(1), adds ? other.flatten(1) : other, may_overwrite);
+      return {y.unsqueeze(-1).unsqueeze(-1)};
+    }
+    const Tensor y = layer_.run(in[0], other, may_overwrite);
+    return {to_channels_first_ ? y.permute({0, 3, 1, 2}) : y};
+  }
+
+  std::string details() const override { return details_; }
+  int64_t bytes() const override { return layer_.bytes(); }
+
+ private:
+  /// A 1x1 convolution of 1x1 images: one matrix product over the batch reads the weight once for all.
+  static bool is_on_vectors(const Layer& layer, const Ints& input) {
+    return layer.kind == Layer::Kind::convolution && layer.weight.size(2) == 1 && layer.weight.size(3) == 1 &&
+           layer.window.groups == 1 && input[2] == 1 && input[3] == 1 && layer.window.padding == Ints{0, 0} &&
+           layer.window.end_padding == Ints{0, 0};
+  }
+
+  static Layer as_linear(Layer layer) {
+    layer.kind = Layer::Kind::linear;
+    layer.weight = layer.weight.flatten(1);
+    return layer;
+  }
+
+  bool on_vectors_;
+  onednn::DirectLayer layer_;
+  bool to_channels_first_;
+  std::string details_;
+};
 
 class ConvolutionStep : public Step {
  public:
@@ -48,13 +105,7 @@ class ConvolutionStep : public Step {
     return {onednn::convolution_add(x, in[1].contiguous(kChannelsLast), weight_, bias_, window_, relu)};
   }
 
-  std::string details() const override {
-    const auto times = [](const Ints& pair) { return std::to_string(pair[0]) + "x" + std::to_string(pair[1]); };
-    std::string text = "oneDNN convolution " + times(kernel_);
-    if (window_.stride != Ints{1, 1}) text += " stride " + times(window_.stride);
-    if (window_.groups > 1) text += " groups " + std::to_string(window_.groups);
-    return text;
-  }
+  std::string details() const override { return describe_window(kernel_, window_); }
   int64_t bytes() const override { return static_cast<int64_t>(weight_.nbytes()); }
 
  private:
@@ -249,21 +300,31 @@ Ints sizes_of(const Shape& shape, int64_t batch) {
 
 }  // namespace
 
-std::unique_ptr<Step> make_step(const DraftStep& draft, const Graph::Impl& graph, at::ScalarType precision,
-                                int64_t batch, int64_t small_layer) {
+namespace {
+
+/// A layer by libtorch's operators.
+std::unique_ptr<Step> make_layer_step(const Layer& layer, const Ints& input, const Ints& output,
+                                      const StepOptions& options) {
+  int64_t work = layer.weight.numel() / layer.channels();
+  for (const int64_t size : output) work *= size;
+  if (work < options.small_layer) return std::make_unique<SmallLayerStep>(layer, options.precision);
+  const bool pointwise = is_pointwise(layer);
+  if (layer.kind == Layer::Kind::convolution && !pointwise)
+    return std::make_unique<ConvolutionStep>(layer, input, options.precision);
+  int64_t rows = pointwise ? input[0] * input[2] * input[3] : 1;
+  for (size_t i = 0; !pointwise && i + 1 < input.size(); ++i) rows *= input[i];
+  return std::make_unique<LinearStep>(layer, rows, options.precision);
+}
+
+}  // namespace
+
+std::unique_ptr<Step> make_step(const DraftStep& draft, const Graph::Impl& graph, const StepOptions& options) {
   const Graph::Impl::Node& node = *draft.node;
   if (draft.layer) {
-    const Ints input = sizes_of(graph.values[draft.inputs[0]].traced.shape, batch);
-    int64_t work = draft.layer->weight.numel();
-    const Ints output = sizes_of(graph.values[node.outputs[0]].traced.shape, batch);
-    for (const int64_t size : output) work *= size;
-    if (work / draft.layer->channels() < small_layer) return std::make_unique<SmallLayerStep>(*draft.layer, precision);
-    const bool pointwise = is_pointwise(*draft.layer);
-    if (draft.layer->kind == Layer::Kind::convolution && !pointwise)
-      return std::make_unique<ConvolutionStep>(*draft.layer, input, precision);
-    int64_t rows = pointwise ? input[0] * input[2] * input[3] : 1;
-    for (size_t i = 0; !pointwise && i + 1 < input.size(); ++i) rows *= input[i];
-    return std::make_unique<LinearStep>(*draft.layer, rows, precision);
+    const auto sizes = [&](int id) { return sizes_of(graph.values[id].traced.shape, options.batch); };
+    const Ints input = sizes(draft.inputs[0]);
+    if (options.direct) return std::make_unique<DirectStep>(*draft.layer, input, options.precision);
+    return make_layer_step(*draft.layer, input, sizes(node.outputs[0]), options);
   }
   if (is_simple_attention(node, graph))
     return std::make_unique<AttentionStep>(node.spec.attributes.get_float("scale", 0),

@@ -25,8 +25,13 @@ class Step {
   virtual int64_t bytes() const { return 0; }
 };
 
-/// `batch`: samples that weights are packed for; `small_layer`: as in PlanOptions.
-std::unique_ptr<Step> make_step(const DraftStep& draft, const Graph::Impl& graph, at::ScalarType precision,
-                                int64_t batch, int64_t small_layer);
+struct StepOptions {
+  at::ScalarType precision = at::kFloat;
+  bool direct = true;       ///< layers by DirectLayer
+  int64_t batch = 1;        ///< samples that weights are packed for
+  int64_t small_layer = 0;  ///< as in PlanOptions; both for libtorch's operators only
+};
+
+std::unique_ptr<Step> make_step(const DraftStep& draft, const Graph::Impl& graph, const StepOptions& options);
 
 }  // namespace vitrail
