@@ -24,16 +24,17 @@ struct OptionInfo {
 };
 
 /// What a method asks of the model.
-enum class Access { scorer, gradient, layer };
+enum class Access { scorer, gradient, layer, graph };
 
 struct MethodInfo {
   std::string name;
-  std::string family;  ///< "gradient", "cam", "perturbation"
+  std::string family;  ///< "gradient", "cam", "relevance", "perturbation"
   std::vector<std::string> aliases = {};
-  std::string summary;     ///< one sentence
-  std::string cost;        ///< in forwards, as a formula of the options: "designs x replicates x (grid^2 + 1)"
-  std::string guarantees;  ///< what is exact, what is sampled, what completeness holds
-  std::string source;      ///< the paper
+  std::string summary;       ///< one sentence
+  std::string formula = {};  ///< of the map, one line of plain text: "x * dg/dx"
+  std::string cost;          ///< in forwards, as a formula of the options: "designs x replicates x (grid^2 + 1)"
+  std::string guarantees;    ///< what is exact, what is sampled, what completeness holds
+  std::string source;        ///< the paper
   Access access = Access::scorer;
   bool is_signed = true;
   std::string unit;
@@ -66,7 +67,11 @@ std::vector<MethodInfo> methods();
 std::unique_ptr<Method> parse_method(const std::string& text);
 
 /// Parses a list "sobol:grid=8,designs=16,rise:masks=2000,saliency": a piece `key=value` continues
-/// the method before it. `seed` is given to every method that draws numbers and does not name its own.
+/// the method before it. `seed` is given to every method that draws numbers and does not name its own. The word "all"
+/// stands for every method that the list does not name, with its defaults.
 std::vector<std::unique_ptr<Method>> parse_methods(const std::string& text, std::optional<uint64_t> seed = {});
+
+/// True where such a list holds the word "all": then methods that a model does not allow are no mistake of the caller.
+bool asks_for_all_methods(const std::string& text);
 
 }  // namespace vitrail

@@ -27,8 +27,10 @@ namespace vitrail {
 
 struct ModelOptions {
   LoadOptions graph = {};
-  std::string preprocess = {};  ///< a preset (imagenet, half, unit, raw) or the path of a JSON record; empty: found
-  std::string output = {};      ///< which output, where the model has several; empty: the only one
+  /// A preset (imagenet, half, unit, raw), the path of a JSON record, or what stands under "preprocess" in one, as text
+  /// that begins with a brace; empty: found.
+  std::string preprocess = {};
+  std::string output = {};  ///< which output, where the model has several; empty: the only one
 };
 
 class OutputReader;
@@ -82,6 +84,9 @@ class Model {
   Tensor logits_from(const Tensor& inputs, const std::string& layer, const Tensor& value,
                      const RunOptions& options = {}) const;
 
+  /// What the model gives for `samples` samples from whatever values of the graph are fed.
+  ModelOutput outputs_of(const Feeds& feeds, int64_t samples, const RunOptions& options = {}) const;
+
   /// The `top` best classes, boxes (after suppression) or values of each input. Boxes are in pixels of the input.
   std::vector<std::vector<Prediction>> predict(const Tensor& inputs, int64_t top = 5) const;
 
@@ -107,10 +112,16 @@ class Model {
 
   /// [N,C,H,W] -> the model's own input layout.
   Tensor to_layout(const Tensor& inputs) const;
+  /// What the values of `output_values()`, from the graph or a plan, say of so many samples.
+  ModelOutput read_outputs(const Tensors& values, int64_t samples) const;
 
   /// The graph values that outputs() feeds and fetches; of several, the first.
   const std::string& input_value() const { return input_value_; }
   std::string logits_value() const { return output_values().front(); }
+  /// The one value that the scores come from. Throws ModelError, naming `method`, where there are several.
+  std::string only_output_value(const std::string& method) const;
+  /// Nodes between a value and the outputs whose gradient is zero almost everywhere.
+  std::vector<std::string> non_differentiable(const std::string& from) const;
 
  private:
   Model() = default;

@@ -40,6 +40,10 @@ struct PlanOptions {
   /// Refused where max |plan - graph| / max |graph| over the samples is more: as a default 1e-4 in float32 and 1.5e-2
   /// in bf16, where also the samples must keep their order (rank correlation >= .95).
   double tolerance = 0;
+  /// Runs of samples that differ from a known one in a rectangle (Scorer::local) compute again only what that touches:
+  /// "auto", where it pays by timing when a size first comes; "none", never; or what a result recorded, "32x32:8
+  /// 96x96:0": sizes in pixels with the samples a pass, 0 for those that did not pay.
+  std::string incremental = "auto";
   /// What the plan is compared and timed on, in the shape of the graph's input; undefined: sixteen of noise.
   Tensor samples = {};
 };
@@ -83,6 +87,7 @@ class Plan {
   std::map<std::string, std::string> record() const;
 
   struct Impl;
+  std::shared_ptr<const Impl> impl() const;  ///< for what is built on plans inside the library
 
  private:
   explicit Plan(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}

@@ -89,11 +89,7 @@ class Examination {
       result_.preprocess_source = model_->preprocess_source();
       for (const std::string& warning : model_->warnings()) result_.warnings.push_back(warning);
       if (is_row(model_->output_kind())) model_->classes();
-      for (const std::string& output : model_->output_values())
-        for (const std::string& node : graph_->non_differentiable(model_->input_value(), output))
-          if (std::find(result_.non_differentiable.begin(), result_.non_differentiable.end(), node) ==
-              result_.non_differentiable.end())
-            result_.non_differentiable.push_back(node);
+      result_.non_differentiable = model_->non_differentiable(model_->input_value());
     } catch (const InternalError&) {
       throw;
     } catch (const Error& error) {

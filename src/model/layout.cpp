@@ -109,6 +109,19 @@ std::vector<SpatialLayer> find_spatial_layers(const Graph& graph, const std::str
   return Finder(graph, input, output).find();
 }
 
+std::vector<SpatialLayer> find_spatial_layers(const Graph& graph, const std::string& input,
+                                              const std::vector<std::string>& outputs) {
+  std::vector<SpatialLayer> layers;
+  std::unordered_map<std::string, int> uses;
+  for (const std::string& output : outputs)
+    for (SpatialLayer& found : find_spatial_layers(graph, input, output))
+      if (++uses[found.layer.value] == 1) layers.push_back(std::move(found));
+  std::stable_sort(layers.begin(), layers.end(), [&](const SpatialLayer& a, const SpatialLayer& b) {
+    return uses[a.layer.value] > uses[b.layer.value];
+  });
+  return layers;
+}
+
 Tensor to_planes(const Tensor& value, const SpatialLayout& layout) {
   if (!layout.tokens) return value;
   Tensor patches = value.narrow(1, layout.extra_tokens, layout.height * layout.width);

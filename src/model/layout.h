@@ -26,6 +26,10 @@ struct SpatialLayer {
 /// which every position still reaches the output.
 std::vector<SpatialLayer> find_spatial_layers(const Graph& graph, const std::string& input, const std::string& output);
 
+/// The same for several outputs: layers that most of them come from first.
+std::vector<SpatialLayer> find_spatial_layers(const Graph& graph, const std::string& input,
+                                              const std::vector<std::string>& outputs);
+
 /// [N,C,h,w] from the value of a layer, and back; `original` supplies the extra tokens.
 Tensor to_planes(const Tensor& value, const SpatialLayout& layout);
 Tensor from_planes(const Tensor& planes, const SpatialLayout& layout, const Tensor& original);

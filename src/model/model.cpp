@@ -91,7 +91,11 @@ ModelRecord record_from_metadata(const std::map<std::string, std::string>& metad
 Model Model::load(const std::filesystem::path& path, const ModelOptions& options) {
   Model model;
   std::optional<ModelRecord> given, sidecar = read_sidecar(path);
-  if (!options.preprocess.empty() && !is_preset(options.preprocess)) {
+  if (options.preprocess.starts_with('{')) {
+    given.emplace();
+    given->preprocess = Preprocess::from_json(options.preprocess, "the record given");
+    given->source = "record";
+  } else if (!options.preprocess.empty() && !is_preset(options.preprocess)) {
     if (!std::filesystem::exists(options.preprocess))
       throw UsageError("'" + options.preprocess + "' is neither a preset nor a file. " +
                        did_you_mean(options.preprocess, {kPresets.begin(), kPresets.end()}));
@@ -173,6 +177,23 @@ OutputKind Model::output_kind() const { return reader_->kind(); }
 std::vector<std::string> Model::output_values() const { return reader_->values(); }
 std::string Model::output_description() const { return reader_->description(); }
 
+std::string Model::only_output_value(const std::string& method) const {
+  const std::vector<std::string> values = output_values();
+  if (values.size() > 1)
+    throw ModelError(method + " follows one output, and this model's " + to_string(output_kind()) + " come from " +
+                     std::to_string(values.size()) + ": " + join(values) +
+                     ". Take saliency, gradcam or a black-box method such as rise.");
+  return values.front();
+}
+
+std::vector<std::string> Model::non_differentiable(const std::string& from) const {
+  std::vector<std::string> nodes;
+  for (const std::string& output : output_values())
+    for (const std::string& node : graph_->non_differentiable(from, output))
+      if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()) nodes.push_back(node);
+  return nodes;
+}
+
 PreparedImage Model::prepare(const Image& image) const { return vitrail::prepare(image, preprocess_); }
 
 Tensor Model::to_layout(const Tensor& inputs) const {
@@ -192,17 +213,23 @@ ModelOutput Model::outputs(const Tensor& inputs, const RunOptions& options) cons
 
 ModelOutput Model::outputs_from(const Tensor& inputs, const std::string& layer, const Tensor& value,
                                 const RunOptions& options) const {
-  check_output();
   Feeds feeds = {{graph_->resolve(layer), value}};
   if (feeds[0].first != input_value_) feeds.emplace_back(input_value_, to_layout(inputs));
-  return reader_->read(graph_->run(feeds, reader_->values(), options), inputs.size(0));
+  return outputs_of(feeds, inputs.size(0), options);
 }
+
+ModelOutput Model::outputs_of(const Feeds& feeds, int64_t samples, const RunOptions& options) const {
+  check_output();  // before anything is computed
+  return read_outputs(graph_->run(feeds, reader_->values(), options), samples);
+}
+
+ModelOutput Model::read_outputs(const Tensors& values, int64_t samples) const { return reader_->read(values, samples); }
 
 ModelOutput Model::plan_outputs(const Tensor& inputs) const {
   at::NoGradGuard no_grad;
   // oneDNN's activations swallow NaN, which would make a score of nothing look like one.
   if (!plan_ || !std::isfinite(inputs.sum(at::kDouble).item<double>())) return outputs(inputs);
-  return reader_->read(plan_->run_all(to_layout(inputs)), inputs.size(0));
+  return read_outputs(plan_->run_all(to_layout(inputs)), inputs.size(0));
 }
 
 void Model::check_output() const {

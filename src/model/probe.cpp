@@ -2,32 +2,19 @@
 
 #include <ATen/core/grad_mode.h>
 
-#include <algorithm>
-#include <map>
-
+#include "model/bias_terms.h"
 #include "model/layout.h"
+#include "model/local.h"
+#include "model/suffix.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
 namespace {
 
-/// Of a model with several outputs, the layers that most of them come from first.
-std::vector<SpatialLayer> layers_of(const Model& model) {
-  std::vector<SpatialLayer> layers;
-  std::map<std::string, int> uses;
-  for (const std::string& output : model.output_values())
-    for (SpatialLayer& found : find_spatial_layers(model.graph(), model.input_value(), output))
-      if (++uses[found.layer.value] == 1) layers.push_back(std::move(found));
-  std::stable_sort(layers.begin(), layers.end(), [&](const SpatialLayer& a, const SpatialLayer& b) {
-    return uses[a.layer.value] > uses[b.layer.value];
-  });
-  return layers;
-}
-
 SpatialLayer spatial_layer(const Model& model, const std::string& name) {
   const std::string value = model.graph().resolve(name);
   std::string known;
-  for (const SpatialLayer& candidate : layers_of(model)) {
+  for (const SpatialLayer& candidate : find_spatial_layers(model.graph(), model.input_value(), model.output_values())) {
     if (candidate.layer.value == value) return candidate;
     if (known.size() < 200) known += (known.empty() ? "" : ", ") + candidate.layer.name;
   }
@@ -58,6 +45,10 @@ std::map<std::string, std::string> ModelProbe::engine() const {
   return {{"engine", "plain"}};
 }
 
+std::unique_ptr<LocalScorer> ModelProbe::local(const std::vector<ImagePatch>& rectangles, int64_t batch) const {
+  return ModelLocalScorer::make(model_, targets_, rectangles, batch);
+}
+
 Tensor ModelProbe::pixel(double value, int64_t) const { return pixel_in_input_space(value, model_.preprocess()); }
 
 Tensor ModelProbe::prepare(const std::filesystem::path& photo) const {
@@ -65,16 +56,13 @@ Tensor ModelProbe::prepare(const std::filesystem::path& photo) const {
 }
 
 std::vector<std::string> ModelProbe::gradient_warnings() const {
-  std::vector<std::string> nodes;
-  for (const std::string& output : model_.output_values())
-    for (const std::string& node : model_.graph().non_differentiable(model_.input_value(), output))
-      if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()) nodes.push_back(node);
-  return nodes;
+  return model_.non_differentiable(model_.input_value());
 }
 
 std::vector<LayerInfo> ModelProbe::spatial_layers() const {
   std::vector<LayerInfo> layers;
-  for (const SpatialLayer& found : layers_of(model_)) layers.push_back(found.layer);
+  for (const SpatialLayer& found : find_spatial_layers(model_.graph(), model_.input_value(), model_.output_values()))
+    layers.push_back(found.layer);
   return layers;
 }
 
@@ -95,6 +83,14 @@ Tensor ModelProbe::score_from(const Tensor& inputs, const std::string& layer, co
   }
   Tensor value = from_planes(activation, found.layout, original);
   return target_scores(model_.outputs_from(inputs, found.layer.value, value, options_), targets_);
+}
+
+std::unique_ptr<const Suffix> ModelProbe::suffix(const Tensor& inputs, const std::string& layer) const {
+  return suffix_of(model_, targets_, options_, inputs, layer);
+}
+
+std::vector<BiasTerm> ModelProbe::bias_terms(const Tensor& input) const {
+  return find_bias_terms(model_, targets_, input);
 }
 
 }  // namespace vitrail

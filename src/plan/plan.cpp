@@ -19,60 +19,17 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <unordered_map>
 
 #include "ops/describe.h"
 #include "ops/failure.h"
 #include "plan/direct.h"
 #include "plan/openmp.h"
-#include "plan/step.h"
+#include "plan/plan_impl.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
-
-namespace {
-
-/// How a batch is cut: samples a pass, and whether passes run side by side, each on one thread.
-struct Split {
-  int64_t chunk = 1;
-  bool side_by_side = false;
-};
-
-}  // namespace
-
-struct Plan::Impl {
-  static constexpr int kAbsent = Graph::Impl::kAbsent;
-
-  struct Bound {
-    std::unique_ptr<Step> step;
-    const Graph::Impl::Node* node;
-    std::vector<int> inputs;    ///< slots; kAbsent where there is none
-    std::vector<char> is_last;  ///< one an input: nobody needs it afterwards
-    std::vector<int> outputs;   ///< slots; kAbsent where nobody needs it
-  };
-
-  explicit Impl(const Graph& graph) : graph(graph) {}
-
-  Graph graph;  ///< keeps the nodes alive
-  std::vector<Bound> bound;
-  Tensors constants;  ///< by slot; undefined for what is computed
-  int input = 0;
-  std::vector<int> outputs;
-  at::ScalarType precision = at::kFloat, input_type = at::kFloat;
-  bool direct = false;
-  Shape input_shape;
-
-  std::vector<PlanStep> steps;
-  Split split;
-  double difference = 0;
-  int64_t bytes_per_sample = 0;
-
-  /// Sees every step when it has run: its number, what it gave, and all that is alive beside it.
-  using Watch = std::function<void(size_t step, const Tensors& out, const Tensors& in, const Tensors& slots)>;
-
-  Tensors run_chunk(const Tensor& x, const Watch& watch = {}) const;
-  Tensors run(const Tensor& x, const Split& split) const;
-};
 
 namespace {
 
@@ -86,6 +43,21 @@ constexpr int64_t kDefaultSamples = 16, kSamplesAPass = 8;
 constexpr int64_t kMostTimed = 64;  ///< larger chunks are never faster on a CPU
 constexpr uint64_t kSeed = 1;
 
+/// "auto", "none", or what LocalRuns::record() said.
+void read_decisions(Plan::Impl& plan, const std::string& text) {
+  plan.incremental = text != "none";
+  if (text == "auto" || text == "none") return;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    long long height = 0, width = 0, chunk = -1;
+    if (std::sscanf(word.c_str(), "%lldx%lld:%lld", &height, &width, &chunk) != 3 || chunk < 0)
+      throw UsageError("incremental is '" + text +
+                       "'; expected auto, none, or sizes with the samples a pass such as "
+                       "'32x32:8 64x64:0'.");
+    plan.decisions[{height, width}] = chunk;
+  }
+}
+
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::string number(double value) {
@@ -98,11 +70,6 @@ at::ScalarType parse_precision(const std::string& name) {
   if (name == "float32") return at::kFloat;
   if (name == "bf16") return at::kBFloat16;
   throw UsageError("unknown precision '" + name + "'; expected float32 or bf16.");
-}
-
-bool is_by_sample(const Shape& shape) {
-  return !shape.empty() && shape[0] == Dim{0, 1} &&
-         std::all_of(shape.begin() + 1, shape.end(), [](const Dim& dim) { return dim.per_batch == 0; });
 }
 
 /// What must hold before any work is done.
@@ -134,6 +101,7 @@ void bind_steps(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftSte
       Tensor constant = graph.values[id].constant;
       if (constant.defined() && constant.scalar_type() == at::kFloat) constant = constant.to(plan.precision);
       plan.constants.push_back(constant);
+      plan.values.push_back(id);
     }
     return it->second;
   };
@@ -229,7 +197,7 @@ Tensor repeat_to(const Tensor& samples, int64_t count) {
 
 /// Of 1, 2, 4, 8 samples and the batch, and side by side where that occupies every thread: what takes least for
 /// the batch, by the median of a few interleaved runs.
-Split fastest_split(const Plan::Impl& plan, const Tensor& batch) {
+Split fastest_split(Plan::Impl& plan, const Tensor& batch) {
   constexpr int kRounds = 5;
   constexpr double kSeconds = 0.5;
   const int64_t samples = batch.size(0), threads = at::get_num_threads();
@@ -259,6 +227,7 @@ Split fastest_split(const Plan::Impl& plan, const Tensor& batch) {
   size_t best = 0;
   for (size_t i = 1; i < splits.size(); ++i)
     if (median(seconds[i]) < median(seconds[best])) best = i;
+  plan.seconds = median(seconds[best]) / static_cast<double>(samples);
   return splits[best];
 }
 
@@ -295,6 +264,11 @@ Tensor default_samples(const Shape& shape) {
 }
 
 }  // namespace
+
+bool is_by_sample(const Shape& shape) {
+  return !shape.empty() && shape[0] == Dim{0, 1} &&
+         std::all_of(shape.begin() + 1, shape.end(), [](const Dim& dim) { return dim.per_batch == 0; });
+}
 
 Tensors Plan::Impl::run_chunk(const Tensor& x, const Watch& watch) const {
   c10::InferenceMode inference;
@@ -377,6 +351,7 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
   impl->precision = parse_precision(options.precision);
   impl->input_shape = inside.values[from].traced.shape;
   impl->input_type = inside.values[from].traced.type;
+  read_decisions(*impl, options.incremental);
   try {
     check_possible(inside, from, to, impl->precision);
     const Tensor given = options.samples.defined() ? options.samples : default_samples(impl->input_shape);
@@ -435,13 +410,17 @@ int64_t Plan::bytes_of_weights() const {
 }
 
 std::map<std::string, std::string> Plan::record() const {
-  return {{"engine", "plan"},
-          {"precision", precision()},
-          {"kernels", impl_->direct ? "oneDNN" : "libtorch"},
-          {"chunk", std::to_string(chunk())},
-          {"side_by_side", side_by_side() ? "yes" : "no"},
-          {"threads", std::to_string(at::get_num_threads())},
-          {"difference", number(difference())}};
+  std::map<std::string, std::string> record = {{"engine", "plan"},
+                                               {"precision", precision()},
+                                               {"kernels", impl_->direct ? "oneDNN" : "libtorch"},
+                                               {"chunk", std::to_string(chunk())},
+                                               {"side_by_side", side_by_side() ? "yes" : "no"},
+                                               {"threads", std::to_string(at::get_num_threads())},
+                                               {"difference", number(difference())}};
+  if (!impl_->incremental) record["incremental"] = "none";
+  return record;
 }
+
+std::shared_ptr<const Plan::Impl> Plan::impl() const { return impl_; }
 
 }  // namespace vitrail

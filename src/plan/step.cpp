@@ -13,7 +13,12 @@
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
+
+#include "ops/registry.h"
+#include "ops/window.h"
 
 #include "plan/direct.h"
 
@@ -24,6 +29,38 @@ constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
 
 /// True where writing into the tensor is seen by nobody else.
 bool is_sole_owner(const Tensor& t) { return t.use_count() == 1 && t.storage().use_count() == 1; }
+
+/// Of a convolution with what is added to its result; channels are in axis 1.
+Locality locality_of(const Layer& layer, size_t input, size_t rank) {
+  Locality locality = Locality::everything(rank);
+  locality.by_parts = true;
+  for (size_t d = 0; d < rank; ++d) locality.axes[d] = AxisReach::same(static_cast<int64_t>(d));
+  if (input != 0) return locality;  // the sum's other operand
+  if (layer.kind == Layer::Kind::linear) {
+    const size_t channels = layer.channels_first ? 1 : rank - 1;
+    locality.axes[channels] = {};
+    for (size_t d = channels + 1; d < rank; ++d) locality.axes[d].axis = static_cast<int64_t>(d) - 1;
+    return locality;
+  }
+  locality.axes[1] = {};
+  for (size_t i = 0; i < 2; ++i) {
+    const Ints& sides = layer.input_padding;  // left, right, top, bottom
+    const int64_t begin = layer.window.padding[i] + (sides.empty() ? 0 : sides[i == 0 ? 2 : 0]);
+    const bool pads = layer.window.padding[i] != 0 || layer.window.end_padding[i] != 0 ||
+                      std::any_of(sides.begin(), sides.end(), [](int64_t n) { return n != 0; });
+    const int64_t extent = (layer.weight.size(static_cast<int64_t>(i) + 2) - 1) * layer.window.dilation[i];
+    locality.axes[i + 2] = {static_cast<int64_t>(i) + 2, layer.window.stride[i], 1, -begin, extent - begin};
+    locality.by_parts = locality.by_parts && !pads;
+  }
+  return locality;
+}
+
+/// What a step keeps of its layer once the weights are packed.
+Layer without_weights(Layer layer) {
+  layer.weight = layer.weight.new_empty({1}).expand(layer.weight.sizes());  // the sizes stay
+  layer.bias = Tensor();
+  return layer;
+}
 
 Tensor rounded(const Tensor& t, at::ScalarType precision) { return t.defined() ? t.to(precision).contiguous() : t; }
 
@@ -40,7 +77,10 @@ class DirectStep : public Step {
  public:
   /// `input`: sizes of x.
   DirectStep(const Layer& layer, const Ints& input, at::ScalarType precision)
-      : on_vectors_(is_on_vectors(layer, input)),
+      : source_(layer),
+        input_(input),
+        precision_(precision),
+        on_vectors_(is_on_vectors(layer, input)),
         layer_(on_vectors_ ? as_linear(layer) : layer, precision),
         to_channels_first_(layer.channels_first),
         details_(layer.kind == Layer::Kind::convolution && !on_vectors_
@@ -62,6 +102,16 @@ class DirectStep : public Step {
   std::string details() const override { return details_; }
   int64_t bytes() const override { return layer_.bytes(); }
 
+  Locality locality(size_t input, size_t, const Tensors&, const Ints& out) const override {
+    return locality_of(source_, input, out.size());
+  }
+  std::unique_ptr<Step> without_padding(double& fill) const override {
+    Layer bare = source_;
+    fill = 0;
+    bare.window.padding = bare.window.end_padding = {0, 0};
+    return std::make_unique<DirectStep>(bare, input_, precision_);
+  }
+
  private:
   /// A 1x1 convolution of 1x1 images: one matrix product over the batch reads the weight once for all.
   static bool is_on_vectors(const Layer& layer, const Ints& input) {
@@ -76,6 +126,9 @@ class DirectStep : public Step {
     return layer;
   }
 
+  Layer source_;
+  Ints input_;
+  at::ScalarType precision_;
   bool on_vectors_;
   onednn::DirectLayer layer_;
   bool to_channels_first_;
@@ -85,7 +138,8 @@ class DirectStep : public Step {
 class ConvolutionStep : public Step {
  public:
   ConvolutionStep(const Layer& layer, const Ints& input_size, at::ScalarType precision)
-      : kernel_(layer.weight.sizes().slice(2).vec()),
+      : layer_(without_weights(layer)),
+        kernel_(layer.weight.sizes().slice(2).vec()),
         input_padding_(layer.input_padding),
         window_(layer.window),
         activation_(layer.activation),
@@ -108,6 +162,18 @@ class ConvolutionStep : public Step {
   std::string details() const override { return describe_window(kernel_, window_); }
   int64_t bytes() const override { return static_cast<int64_t>(weight_.nbytes()); }
 
+  Locality locality(size_t input, size_t, const Tensors&, const Ints& out) const override {
+    return locality_of(layer_, input, out.size());
+  }
+  /// Shares the packed weights.
+  std::unique_ptr<Step> without_padding(double& fill) const override {
+    auto step = std::make_unique<ConvolutionStep>(*this);
+    fill = 0;
+    step->layer_.window.padding = step->layer_.window.end_padding = step->window_.padding = {0, 0};
+    step->layer_.input_padding = step->input_padding_ = {};
+    return step;
+  }
+
  private:
   Ints padded(Ints size) const {
     if (input_padding_.empty()) return size;
@@ -116,6 +182,7 @@ class ConvolutionStep : public Step {
     return size;
   }
 
+  Layer layer_;
   Ints kernel_, input_padding_;
   onednn::Window window_;
   onednn::Activation activation_;
@@ -147,7 +214,8 @@ bool is_pointwise(const Layer& layer) {
 class LinearStep : public Step {
  public:
   LinearStep(const Layer& layer, int64_t rows, at::ScalarType precision)
-      : activation_(layer.activation),
+      : layer_(without_weights(layer)),
+        activation_(layer.activation),
         adds_other_(layer.adds_other),
         from_channels_first_(layer.kind == Layer::Kind::convolution),
         to_channels_first_(from_channels_first_ || layer.channels_first),
@@ -163,11 +231,15 @@ class LinearStep : public Step {
   }
 
   std::string details() const override { return "oneDNN matrix product"; }
+  Locality locality(size_t input, size_t, const Tensors&, const Ints& out) const override {
+    return locality_of(layer_, input, out.size());
+  }
   int64_t bytes() const override { return static_cast<int64_t>(weight_.nbytes()); }
 
  private:
   static Tensor to_back(const Tensor& x) { return x.permute({0, 2, 3, 1}); }
 
+  Layer layer_;
   onednn::Activation activation_;
   bool adds_other_, from_channels_first_, to_channels_first_;
   Tensor bias_, weight_;
@@ -196,6 +268,16 @@ class SmallLayerStep : public Step {
   }
 
   std::string details() const override { return "small"; }
+  Locality locality(size_t input, size_t, const Tensors&, const Ints& out) const override {
+    return locality_of(layer_, input, out.size());
+  }
+  std::unique_ptr<Step> without_padding(double& fill) const override {
+    auto step = std::make_unique<SmallLayerStep>(*this);
+    fill = 0;
+    step->layer_.input_padding = {};
+    if (layer_.kind == Layer::Kind::convolution) step->layer_.window.padding = step->layer_.window.end_padding = {0, 0};
+    return step;
+  }
   int64_t bytes() const override { return static_cast<int64_t>(layer_.weight.nbytes()); }
 
  private:
@@ -212,6 +294,9 @@ class AttentionStep : public Step {
     return {at::scaled_dot_product_attention(in[0], in[1], in[2], mask, 0, causal_, scale)};
   }
   std::string details() const override { return "fused attention"; }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    return Locality::everything(out.size());
+  }
 
  private:
   double scale_;
@@ -234,6 +319,9 @@ class ActivationStep : public Step {
     return {std::move(in[0])};
   }
   std::string details() const override { return "in place"; }
+  Locality locality(size_t input, size_t output, const Tensors& in, const Ints& out) const override {
+    return op_->locality(input, output, in, out);
+  }
 
  private:
   std::shared_ptr<const Operator> op_;
@@ -254,6 +342,9 @@ class BinaryStep : public Step {
     return op_->forward(in, context);
   }
   std::string details() const override { return "in place"; }
+  Locality locality(size_t input, size_t output, const Tensors& in, const Ints& out) const override {
+    return op_->locality(input, output, in, out);
+  }
 
  private:
   static bool broadcasts(const Tensor& from, const Tensor& to) {
@@ -273,10 +364,57 @@ class OperatorStep : public Step {
   explicit OperatorStep(std::shared_ptr<const Operator> op) : op_(std::move(op)) {}
   Tensors run(Tensors& in, const RunContext& context) const override { return op_->forward(in, context); }
   std::string details() const override { return op_->describe(); }
+  Locality locality(size_t input, size_t output, const Tensors& in, const Ints& out) const override {
+    return op_->locality(input, output, in, out);
+  }
 
  private:
   std::shared_ptr<const Operator> op_;
 };
+
+/// Of a node that pads what it looks at: of an input that is padded already, the same node without.
+class PaddingStep : public OperatorStep {
+ public:
+  PaddingStep(std::shared_ptr<const Operator> op, std::shared_ptr<const Operator> bare, double fill)
+      : OperatorStep(std::move(op)), bare_(std::move(bare)), fill_(fill) {}
+  std::unique_ptr<Step> without_padding(double& fill) const override {
+    fill = fill_;
+    return std::make_unique<OperatorStep>(bare_);
+  }
+
+ private:
+  std::shared_ptr<const Operator> bare_;
+  double fill_;
+};
+
+/// For the pools of which each value is that of its window with something put where it is padded, and for paddings.
+std::unique_ptr<Step> make_padding_step(const Graph::Impl::Node& node, const Tensors& constants, const Shape& input) {
+  NodeSpec bare = node.spec;
+  const Attributes& attributes = node.spec.attributes;
+  if (input.size() != 4 || node.spec.outputs.size() != 1 || !node.spec.domain.empty()) return nullptr;
+  if (node.spec.op_type == "Pad") {
+    const bool has_value = constants.size() > 2 && !node.spec.inputs[2].empty();
+    if (attributes.get_string("mode", "constant") != "constant" || (has_value && !constants[2].defined()))
+      return nullptr;
+    bare.op_type = "Identity";
+    bare.attributes = {};
+    bare.inputs.resize(1);
+    return std::make_unique<PaddingStep>(node.op, OperatorRegistry::all().make({bare, {Tensor()}}),
+                                         has_value && constants[2].numel() > 0 ? constants[2].item().toDouble() : 0);
+  }
+  const bool is_maximum = node.spec.op_type == "MaxPool";
+  if (!is_maximum && node.spec.op_type != "AveragePool") return nullptr;
+  const Window window(attributes);
+  const Ints sizes{input[2].fixed, input[3].fixed}, none{0, 0};
+  const WindowPlacement place = window.place(sizes, attributes.get_ints("kernel_shape"));
+  const bool pads = place.begin != none || place.end != none;
+  // A mean divides by what is inside: only one that counts its padding is that of a padded window.
+  if (!is_maximum && (place.overhang != none || (pads && attributes.get_int("count_include_pad", 0) == 0)))
+    return nullptr;
+  for (const char* name : {"pads", "auto_pad", "ceil_mode"}) bare.attributes.erase(name);
+  return std::make_unique<PaddingStep>(node.op, OperatorRegistry::all().make({bare, constants}),
+                                       is_maximum ? -std::numeric_limits<double>::infinity() : 0);
+}
 
 /// What the fused attention of ATen computes too: equal heads on [N,heads,tokens,size], no past, no fourth output.
 bool is_simple_attention(const Graph::Impl::Node& node, const Graph::Impl& graph) {
@@ -334,6 +472,8 @@ std::unique_ptr<Step> make_step(const DraftStep& draft, const Graph::Impl& graph
     constants.push_back(id == Graph::Impl::kAbsent ? Tensor() : graph.values[id].constant);
   if (const auto activation = find_activation(node.spec, constants))
     return std::make_unique<ActivationStep>(node.op, *activation);
+  const Shape& input = graph.values[std::max(node.inputs.empty() ? 0 : node.inputs[0], 0)].traced.shape;
+  if (auto step = make_padding_step(node, constants, input)) return step;
   if (node.spec.op_type == "Add" || node.spec.op_type == "Mul") return std::make_unique<BinaryStep>(node.op);
   return std::make_unique<OperatorStep>(node.op);
 }

@@ -21,6 +21,13 @@ class Step {
   /// How it is computed, for people.
   virtual std::string details() const = 0;
 
+  /// Where output `output`, of sizes `out`, looks at an input: as Operator::locality.
+  virtual Locality locality(size_t input, size_t output, const Tensors& in, const Ints& out) const = 0;
+
+  /// The step for inputs in which all that it would pad is there: `fill` is what to put there. Null where padding is
+  /// not what keeps it from working on parts.
+  virtual std::unique_ptr<Step> without_padding(double& fill) const { return nullptr; }
+
   /// Of what it holds besides the graph's constants.
   virtual int64_t bytes() const { return 0; }
 };

@@ -1,9 +1,12 @@
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
+#include "vitrail/error.h"
 #include "vitrail/report.h"
 
 namespace vitrail {
@@ -32,22 +35,49 @@ bool ImageResult::partial() const {
   return interrupted || std::any_of(explanations.begin(), explanations.end(), [](const auto& e) { return e.partial; });
 }
 
+RunRecord record_run(const Model& model, const Methods& methods, std::span<const std::string> targets,
+                     const Execution& execution) {
+  RunRecord record;
+  for (const auto& method : methods) record.methods.push_back(method->canonical());
+  record.targets.assign(targets.begin(), targets.end());
+  record.plan = model.plan() ? "auto" : "none";
+  record.engine = model.plan() ? model.plan()->record() : std::map<std::string, std::string>{{"engine", "plain"}};
+  record.batch = execution.batch;
+  record.threads = at::get_num_threads();
+  record.device = model.graph().device().str();
+  return record;
+}
+
 ImageResult explain_image(const Model& model, const Image& image, const Methods& methods,
-                          std::span<const std::string> targets, const Execution& execution) {
+                          std::span<const std::string> targets, const Execution& execution, WhereRefused refused) {
   const PreparedImage prepared = model.prepare(image);
   ImageResult result;
   result.image = image;
   result.placed = prepared.placed;
+  result.run = record_run(model, methods, targets, execution);
   result.prediction = model.predict(prepared, kPredictions);
   const std::vector<Target> found = model.targets(targets, prepared);
   const auto by_plan = model.probe(found), by_graph = model.without_plan().probe(found);
+  const auto leave_out = [&](const Method& method, const Error& error) {
+    result.not_applicable.push_back({method.canonical(), error.what()});
+  };
+  const auto cancelled = [&] { return execution.cancelled && execution.cancelled->load(); };
   for (const auto& method : methods) {
-    result.interrupted = execution.cancelled && execution.cancelled->load();
+    result.interrupted = cancelled();
     if (result.interrupted) break;
     const Probe& probe = method->info().access == Access::scorer ? *by_plan : *by_graph;
-    for (Explanation& explanation : method->explain(probe, prepared.input, execution))
-      result.explanations.push_back(std::move(explanation));
+    try {
+      auto explanations = method->explain(probe, prepared.input, execution);
+      std::move(explanations.begin(), explanations.end(), std::back_inserter(result.explanations));
+    } catch (const UsageError& error) {
+      if (refused == WhereRefused::fail) throw;
+      leave_out(*method, error);
+    } catch (const ModelError& error) {
+      if (refused == WhereRefused::fail) throw;
+      leave_out(*method, error);
+    }
   }
+  result.interrupted = result.interrupted || (cancelled() && result.partial());
   return result;
 }
 

@@ -54,6 +54,7 @@ Json target_json(const Target& target) {
                {"label", text_or_null(target.label)},
                {"unit", target.unit_name()}};
   if (target.versus >= 0) json["versus"] = target.versus;
+  if (!target.name.empty()) json["name"] = target.name;
   for (const Rectangle& box : target.boxes) json["boxes"].push_back(rectangle_json(box));
   return json;
 }
@@ -99,23 +100,47 @@ Json explanation_json(const Explanation& e, const ExplanationFiles& files) {
           {"warnings", warnings}};
 }
 
+Json run_json(const RunRecord& run) {
+  Json plan = {{"asked", run.plan}};
+  for (const auto& [key, value] : run.engine) plan[key] = value;
+  return {{"methods", run.methods},
+          {"targets", run.targets},
+          {"plan", plan},
+          {"budget", text_or_null(run.budget)},
+          {"batch", run.batch},
+          {"threads", run.threads},
+          {"device", run.device},
+          {"output", text_or_null(run.output)},
+          {"input_size", run.input_size.empty() ? Json(nullptr) : Json(run.input_size)},
+          {"exif", run.exif},
+          {"directory", text_or_null(run.directory)}};
+}
+
 }  // namespace
 
-std::string result_to_json(const ImageResult& result, const Model& model, const std::vector<ExplanationFiles>& files) {
+std::string result_to_json(const ImageResult& result, const Model& model, const std::vector<ExplanationFiles>& files,
+                           const std::map<std::string, std::string>& checksums) {
   VITRAIL_CHECK(files.size() == result.explanations.size(), "files and explanations differ in number");
   Json warnings = model.warnings();
   Json prediction = Json::array();
   for (const Prediction& p : result.prediction) prediction.push_back(prediction_json(p, model.output_kind(), warnings));
   Json explanations = Json::array();
   for (size_t i = 0; i < files.size(); ++i) explanations.push_back(explanation_json(result.explanations[i], files[i]));
+  Json not_applicable = Json::array();
+  for (const auto& [method, reason] : result.not_applicable)
+    not_applicable.push_back({{"method", method}, {"reason", reason}});
   const Json json = {{"format", "vitrail-result"},
                      {"version", 1},
                      {"vitrail", version()},
                      {"model", model_json(model)},
                      {"status", result.partial() ? "partial" : "complete"},
+                     {"interrupted", result.interrupted},
                      {"image", image_json(result)},
+                     {"run", run_json(result.run)},
                      {"prediction", prediction},
                      {"explanations", explanations},
+                     {"not_applicable", not_applicable},
+                     {"sha256", checksums},
                      {"warnings", warnings}};
   return json.dump(1, ' ', false, Json::error_handler_t::replace);
 }

@@ -221,10 +221,10 @@ def test_methods_are_listed_and_described():
     listed = document(vitrail("methods", "--json"))["methods"]
     names = [method["name"] for method in listed]
     assert names == [
-        "saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad", "vargrad",
-        "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam", "gradcam", "gradcam_pp",
-        "hirescam", "elementwise_cam", "layercam", "xgradcam", "occlusion", "rise", "sobol",
-        "morris", "dgsm", "dgsm_morris",
+        "saliency", "gradient_x_input", "integrated_gradients", "guided_ig", "blur_ig", "xrai", "smoothgrad", "squaregrad", "vargrad", "expected_gradients", "fullgrad", "guided_backprop", "deconvnet", "guided_gradcam", "conductance", "internal_influence", "layer_ig",
+        "gradcam", "gradcam_pp", "hirescam", "elementwise_cam", "layercam", "xgradcam",
+        "lrp", "attn_lrp", "deeplift", "attention_rollout", "gradient_rollout", "legrad",
+        "occlusion", "rise", "sobol", "morris", "dgsm", "dgsm_morris",
     ]  # fmt: skip
     text = vitrail("methods").stdout
     assert all(name in text for name in names)

@@ -17,6 +17,7 @@ const MethodDefinition<GradCamOptions, Probe>& definition() {
       {.name = "gradcam",
        .family = "cam",
        .summary = "Positions of a late layer that speak for the target: activations weighted by mean gradients.",
+       .formula = "ReLU(sum_k alpha_k A_k), alpha_k = mean over positions of dg/dA_k",
        .cost = "1 forward, 1 backward a target behind the layer",
        .guarantees = "exact; the class activation map divided by the positions on pooling + linear heads",
        .source = "Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra: Grad-CAM, ICCV 2017",

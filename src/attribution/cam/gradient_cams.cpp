@@ -31,21 +31,23 @@ Tensor xgradcam(const Tensor& a, const Tensor& g) {
 }
 
 struct Row {
-  const char *name, *summary, *source;
+  const char *name, *summary, *formula, *source;
   GradientEvidence* evidence;
 };
 
 /// In the order of Cam.
 constexpr std::array<Row, 5> rows{{
     {"gradcam_pp", "Grad-CAM whose weights favour positions with a positive gradient.",
+     "sum_k alpha_k A_k, alpha_k = mean(G_k^2 / (2 G_k^2 + G_k^3 sum_ij A_k) * ReLU(G_k)), G = dg/dA",
      "Chattopadhay, Sarkar, Howlader, Balasubramanian: Grad-CAM++, WACV 2018", gradcam_pp},
-    {"hirescam", "Gradient times activation at every position of a late layer.",
+    {"hirescam", "Gradient times activation at every position of a late layer.", "sum_k G_k A_k, G = dg/dA",
      "Draelos, Carin: Use HiResCAM instead of Grad-CAM, 2020", hirescam},
     {"elementwise_cam", "Gradient times activation of a late layer, only where the product is positive.",
-     "the positive part of HiResCAM's terms", elementwise_cam},
-    {"layercam", "Activations of a layer weighted by their own positive gradients.",
+     "sum_k ReLU(G_k A_k), G = dg/dA", "the positive part of HiResCAM's terms", elementwise_cam},
+    {"layercam", "Activations of a layer weighted by their own positive gradients.", "sum_k ReLU(G_k) A_k, G = dg/dA",
      "Jiang, Zhang, Hou, Cheng, Wei: LayerCAM, TIP 2021", layercam},
     {"xgradcam", "Grad-CAM whose weights are gradients averaged by activation.",
+     "sum_k alpha_k A_k, alpha_k = sum_ij G_k A_k / sum_ij A_k, G = dg/dA",
      "Fu, Hu, Dong, Guo, Gao, Li: Axiom-based Grad-CAM, BMVC 2020", xgradcam},
 }};
 
@@ -65,6 +67,7 @@ Definition define() {
   return {{.name = row.name,
            .family = "cam",
            .summary = row.summary,
+           .formula = row.formula,
            .cost = "1 forward, 1 backward a target behind the layer",
            .guarantees = "exact and deterministic",
            .source = row.source,
