@@ -320,7 +320,8 @@ Command explain_command(CLI::App& app) {
       ->allow_extra_args(false);
   explain
       ->add_option("-t,--target", arguments->targets,
-                   "what to explain: top1 (default), topK, a class index or label, prob:T, A-vs-B; repeatable")
+                   "what to explain: top1 (default), topK, a class index or label, prob:T, A-vs-B, box:N, "
+                   "rect:x0:y0:x1:y1, zone:x:y, mask:FILE, out:N, similar:FILE; repeatable")
       ->type_name("TARGET")
       ->allow_extra_args(false);
   arguments->plan.add_to(*explain);

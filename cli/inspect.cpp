@@ -136,6 +136,9 @@ Json to_json(const Inspection& inspection) {
     json["preprocess_source"] = model->preprocess_source();
     json["labels"] = model->labels().size();
     json["logits"] = model->logits_value();
+    json["output"] = {{"kind", to_string(model->output_kind())},
+                      {"description", model->output_description()},
+                      {"values", model->output_values()}};
     json["warnings"] = model->warnings();
   }
   return json;
@@ -169,7 +172,8 @@ void print_inspection(const Inspection& inspection) {
     rows.push_back({"preprocessing", model->preprocess().to_json()});
     rows.push_back({"", "from " + model->preprocess_source()});
     rows.push_back({"labels", model->labels().empty() ? "none" : std::to_string(model->labels().size())});
-    rows.push_back({"logits", model->logits_value()});
+    rows.push_back({"output is", model->output_description()});
+    rows.push_back({is_row(model->output_kind()) ? "logits" : "from", joined(model->output_values())});
   }
   std::string operators;
   for (const auto& [op, count] : count_operators(graph))

@@ -1,6 +1,6 @@
 #pragma once
 
-// A plan: how one stretch of a graph, from an input to an output, is best computed on this machine. For scoring only.
+// A plan: how one stretch of a graph, from an input to its outputs, is best computed on this machine. For scoring only.
 //
 // What a plan does differently from Graph::run, while it computes the same function:
 //
@@ -63,12 +63,17 @@ class Plan {
  public:
   struct Attempt;
 
-  /// Makes a plan from the graph's value `input` (it may be an inner one) to `output`.
+  /// Makes a plan from the graph's value `input` (it may be an inner one) to `output`, or to several at once.
   static Attempt make(const Graph& graph, const std::string& input, const std::string& output,
                       const PlanOptions& options = {});
+  static Attempt make(const Graph& graph, const std::string& input, const std::vector<std::string>& outputs,
+                      const PlanOptions& options = {});
 
-  /// The value of `output`, float32, without gradients. `input` as Graph::run takes it, of any batch.
+  /// The value of the (first) output, float32, without gradients. `input` as Graph::run takes it, of any batch.
   Tensor run(const Tensor& input) const;
+
+  /// The values of all outputs, in the order in which they were asked for.
+  Tensors run_all(const Tensor& input) const;
 
   const std::vector<PlanStep>& steps() const;
   int64_t chunk() const;

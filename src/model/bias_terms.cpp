@@ -53,7 +53,7 @@ class Walk {
     Tensors live(graph_.values.size());
     std::vector<char> fed(graph_.values.size(), 0);
     input_ = graph_.find(model.input_value());
-    output_ = graph_.find(model.logits_value());
+    output_ = graph_.find(model.only_output_value("fullgrad"));
     fed[static_cast<size_t>(input_)] = 1;
     live[static_cast<size_t>(input_)] =
         model.to_layout(input).to(graph_.device, graph_.values[static_cast<size_t>(input_)].traced.type).detach();
@@ -174,7 +174,7 @@ std::vector<BiasTerm> find_bias_terms(const Model& model, const std::vector<Targ
   const at::AutoGradMode recording(true);
   const Walk walk(model, input);
   const Tensor logits = walk.logits().detach().requires_grad_(true);
-  const Tensor scores = target_scores(model.logits_of({{model.logits_value(), logits}}, 1), targets)[0];
+  const Tensor scores = target_scores(model.outputs_of({{model.logits_value(), logits}}, 1), targets)[0];
   const Tensor picture = input.detach().requires_grad_(true);
   const Tensor laid = model.to_layout(picture.clone());
 

@@ -81,13 +81,32 @@ Tensor without_position(const Tensor& value, const SpatialLayout& layout) {
   return rows.index_select(1, others.to(value.device()));
 }
 
-SpatialLayouts::SpatialLayouts(const Graph& graph, const std::string& input, const std::string& output,
+SpatialLayouts::SpatialLayouts(const Graph& graph, const std::string& input, const std::vector<std::string>& outputs,
                                const Tensor& photo, int64_t height, int64_t width)
-    : graph_(graph),
-      input_(graph.impl().find(input)),
-      output_(graph.impl().find(output)),
-      trace_(graph.impl(), input_, photo, height, width) {
+    : graph_(graph), input_(graph.impl().find(input)), trace_(graph.impl(), input_, photo, height, width) {
+  for (const std::string& output : outputs) outputs_.push_back(graph.impl().find(output));
+  find_reach();
   rank_layers();
+}
+
+void SpatialLayouts::find_reach() {
+  for (const int output : outputs_) {
+    const PositionTrace::Reach reach = trace_.reach(output);
+    if (reach_.leads.empty()) {
+      reach_ = reach;
+      led_to_.assign(reach.leads.size(), 0);
+    }
+    for (size_t id = 0; id < reach.leads.size(); ++id) {
+      led_to_[id] += reach.leads[id] != 0;
+      reach_.leads[id] |= reach.leads[id];
+      reach_.carries[id] |= reach.carries[id];
+      reach_.last_use[id] = std::max(reach_.last_use[id], reach.last_use[id]);
+    }
+  }
+}
+
+bool SpatialLayouts::is_output(int id) const {
+  return std::find(outputs_.begin(), outputs_.end(), id) != outputs_.end();
 }
 
 std::optional<SpatialLayout> SpatialLayouts::of(const std::string& layer_or_value) const {
@@ -96,14 +115,14 @@ std::optional<SpatialLayout> SpatialLayouts::of(const std::string& layer_or_valu
 
 std::optional<SpatialLayout> SpatialLayouts::place_of(const std::string& layer_or_value) const {
   const int id = graph_.impl().find(layer_or_value);
-  if (id == output_ || !leads(layer_or_value)) return std::nullopt;
+  if (is_output(id) || !leads(layer_or_value)) return std::nullopt;
   const auto layout = layout_of(id);
   const bool rows = graph_.impl().values[static_cast<size_t>(id)].traced.shape.size() < 3;
   return layout && !layout->between_positions && !rows ? layout : std::nullopt;
 }
 
 bool SpatialLayouts::leads(const std::string& layer_or_value) const {
-  return trace_.reach(output_).leads[static_cast<size_t>(graph_.impl().find(layer_or_value))] != 0;
+  return reach_.leads[static_cast<size_t>(graph_.impl().find(layer_or_value))] != 0;
 }
 
 std::optional<SpatialLayout> SpatialLayouts::layout_of(int id) const {
@@ -162,7 +181,7 @@ std::vector<std::string> SpatialLayouts::not_affine_behind(const std::string& la
       "BatchNormalization", "Neg",         "Identity",   "Cast",      "Dropout"};
   static const std::set<std::string> kSums = {"Add", "Sub", "Sum", "Mean"};
   const Graph::Impl& graph = graph_.impl();
-  const PositionTrace::Reach reach = trace_.reach(output_);
+  const PositionTrace::Reach& reach = reach_;
   std::vector<char> depends(graph.values.size(), 0);
   depends[static_cast<size_t>(graph.find(layer_or_value))] = 1;
   std::vector<std::string> found;
@@ -223,7 +242,7 @@ std::vector<char> find_projections(const Graph::Impl& graph, const PositionTrace
 void SpatialLayouts::rank_layers() {
   enum Rank { whole, part, projection, unreached, ranks };
   const Graph::Impl& graph = graph_.impl();
-  const PositionTrace::Reach reach = trace_.reach(output_);
+  const PositionTrace::Reach& reach = reach_;
   const std::vector<char> projections = find_projections(graph, trace_, reach);
   std::vector<std::vector<SpatialLayer>> found(ranks);
   int last_use = reach.last_use[static_cast<size_t>(input_)];  // of the values before, by which positions go on
@@ -234,7 +253,7 @@ void SpatialLayouts::rank_layers() {
       const auto id = static_cast<size_t>(output);
       const bool all_pass_here = last_use <= static_cast<int>(n);
       last_use = std::max(last_use, reach.last_use[id]);
-      if (!reach.leads[id] || output == output_ || output != node.outputs[0] || only_moves(node.spec.op_type) ||
+      if (!reach.leads[id] || is_output(output) || output != node.outputs[0] || only_moves(node.spec.op_type) ||
           !trace_.of(output).defined() || trace_.of(output).between ||
           !at::isFloatingType(graph.values[id].traced.type))
         continue;
@@ -252,6 +271,10 @@ void SpatialLayouts::rank_layers() {
   for (const LayerInfo& layer : graph.layers) names.emplace(layer.value, layer.name);
   for (std::vector<SpatialLayer>& group : found) {
     std::reverse(group.begin(), group.end());
+    const auto uses = [&](const SpatialLayer& layer) {
+      return led_to_[static_cast<size_t>(graph.find(layer.layer.value))];
+    };
+    std::stable_sort(group.begin(), group.end(), [&](const auto& a, const auto& b) { return uses(a) > uses(b); });
     for (SpatialLayer& spatial : group) {
       if (const auto name = names.find(spatial.layer.value); name != names.end()) spatial.layer.name = name->second;
       layers_.push_back(std::move(spatial));

@@ -56,13 +56,14 @@ struct SpatialLayer {
 class SpatialLayouts {
  public:
   /// `photo`: as PositionTrace takes it.
-  SpatialLayouts(const Graph& graph, const std::string& input, const std::string& output, const Tensor& photo,
-                 int64_t height, int64_t width);
+  SpatialLayouts(const Graph& graph, const std::string& input, const std::vector<std::string>& outputs,
+                 const Tensor& photo, int64_t height, int64_t width);
 
   /// Of a value or a layer; empty where its numbers belong to no positions, or positions have unequal shares.
   std::optional<SpatialLayout> of(const std::string& layer_or_value) const;
 
-  /// Layers that lead from input to output and keep positions, best for a class activation map first: the last one
+  /// Layers that lead from input to output and keep positions, best for a class activation map first (of several
+  /// outputs, those that most come from): the last one
   /// through which all positions reach the output, then the others from the last to the first. Inner values of an
   /// attention come after, then those whose positions do not reach the output (behind the last attention of a
   /// network that reads its class token).
@@ -80,16 +81,21 @@ class SpatialLayouts {
 
  private:
   std::optional<SpatialLayout> layout_of(int id) const;
+  void find_reach();
   void rank_layers();
+  bool is_output(int id) const;
 
   const Graph graph_;  ///< shares its contents
-  int input_, output_;
+  int input_;
+  std::vector<int> outputs_;
   PositionTrace trace_;
+  PositionTrace::Reach reach_;  ///< of all outputs together
+  std::vector<int> led_to_;     ///< by value: the outputs it leads to
   std::vector<SpatialLayer> layers_;
 };
 
-/// Of a model's values, on the way to one of them.
+/// Of a model's values, on the way to some of them.
 class Model;
-SpatialLayouts layouts_of(const Model& model, const std::string& output);
+SpatialLayouts layouts_of(const Model& model, const std::vector<std::string>& outputs);
 
 }  // namespace vitrail

@@ -27,14 +27,14 @@ std::unique_ptr<LocalScorer> ModelLocalScorer::make(const Model& model, const st
 }
 
 Tensor ModelLocalScorer::scores(const Tensor& output) const {
-  return target_scores(model_.finish_logits(output, output.size(0)), targets_);
+  return target_scores(model_.read_outputs({output}, output.size(0)), targets_);
 }
 
 Tensor ModelLocalScorer::set_bases(const Tensor& images) {
   const at::NoGradGuard no_grad;
   bases_ = images.clone();
   is_finite_ = is_finite(bases_);
-  if (!is_finite_) return target_scores(model_.plan_logits(bases_), targets_);
+  if (!is_finite_) return target_scores(model_.plan_outputs(bases_), targets_);
   return scores(runs_->set_bases(model_.to_layout(bases_)));
 }
 
@@ -65,7 +65,7 @@ Tensor ModelLocalScorer::score(const std::vector<LocalChange>& changes) {
   }
   const Tensor by_parts = local.empty() ? Tensor() : scores(runs_->run(local, false));
   if (whole.empty()) return by_parts;
-  const Tensor by_wholes = target_scores(model_.plan_logits(whole_images(whole)), targets_);
+  const Tensor by_wholes = target_scores(model_.plan_outputs(whole_images(whole)), targets_);
   if (local.empty()) return by_wholes;
   const Tensor result = at::empty({static_cast<int64_t>(changes.size()), by_parts.size(1)}, by_parts.options());
   for (size_t i = 0; i < rows.size(); ++i)
@@ -83,7 +83,7 @@ Tensor ModelLocalScorer::move(const std::vector<LocalChange>& changes) {
   if (is_finite_) return scores(runs_->run(changes, true));
   std::vector<LocalChange> still = changes;
   for (LocalChange& change : still) change.pixels = Tensor();
-  return target_scores(model_.plan_logits(whole_images(still)), targets_);
+  return target_scores(model_.plan_outputs(whole_images(still)), targets_);
 }
 
 bool ModelLocalScorer::gains() {

@@ -38,7 +38,7 @@ class ModelLocalScorer : public LocalScorer {
   std::vector<ImagePatch> rectangles_;
   std::unique_ptr<LocalRuns> runs_;
   Tensor bases_;            ///< [B,C,H,W]
-  bool is_finite_ = false;  ///< of the bases: plans are for finite numbers only, see Model::plan_logits
+  bool is_finite_ = false;  ///< of the bases: plans are for finite numbers only, see Model::plan_outputs
 };
 
 }  // namespace vitrail

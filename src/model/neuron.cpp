@@ -54,7 +54,7 @@ class NeuronProbe : public Probe {
       : model_(model),
         unit_(parse(model.graph(), text)),
         value_(model.graph().resolve(unit_.layer)),
-        layouts_(layouts_of(model, value_)),
+        layouts_(layouts_of(model, {value_})),
         layout_(model.layouts().place_of(value_)) {
     target_.string = text;
     target_.index = unit_.channel;

@@ -26,17 +26,17 @@ SpatialLayout layout_of(const Model& model, const std::string& name) {
 }  // namespace
 
 Tensor ModelProbe::score(const Tensor& inputs) const {
-  return model_.plan() ? target_scores(model_.plan_logits(inputs), targets_) : differentiable_score(inputs);
+  return model_.plan() ? target_scores(model_.plan_outputs(inputs), targets_) : differentiable_score(inputs);
 }
 
 Tensor ModelProbe::differentiable_score(const Tensor& inputs) const {
-  return target_scores(model_.logits(inputs, options_), targets_);
+  return target_scores(model_.outputs(inputs, options_), targets_);
 }
 
 Tensor ModelProbe::score_with_rule(const Tensor& inputs, BackwardRule rule) const {
   RunOptions options = options_;
   options.backward_rule = rule;
-  return target_scores(model_.logits(inputs, options), targets_);
+  return target_scores(model_.outputs(inputs, options), targets_);
 }
 
 std::map<std::string, std::string> ModelProbe::engine() const {
@@ -55,7 +55,7 @@ Tensor ModelProbe::prepare(const std::filesystem::path& photo) const {
 }
 
 std::vector<std::string> ModelProbe::gradient_warnings() const {
-  return model_.graph().non_differentiable(model_.input_value(), model_.logits_value());
+  return model_.non_differentiable(model_.input_value());
 }
 
 std::vector<LayerInfo> ModelProbe::spatial_layers() const {
@@ -83,7 +83,7 @@ Tensor ModelProbe::score_from(const Tensor& inputs, const std::string& layer, co
     original = model_.graph().run({{model_.input_value(), model_.to_layout(inputs)}}, {layer}, options_)[0].cpu();
   }
   const Tensor value = from_planes(activation, layout, original);
-  return target_scores(model_.logits_from(inputs, layer, value, options_), targets_);
+  return target_scores(model_.outputs_from(inputs, layer, value, options_), targets_);
 }
 
 std::vector<std::string> ModelProbe::not_affine_behind(const std::string& layer) const {

@@ -91,15 +91,13 @@ class GraphSuffix : public Suffix {
     for (size_t i = 0; i < beside_.size(); ++i) feeds.emplace_back(beside_[i], axes_[i].repeat(values_[i], samples));
     RunOptions options = options_;
     if (rule != BackwardRule::plain) options.backward_rule = rule;
-    return target_scores(model_.logits_of(feeds, samples, options), targets_);
+    return target_scores(model_.outputs_of(feeds, samples, options), targets_);
   }
 
   bool has_place() const override { return layout_.has_value(); }
   bool is_complete() const override { return beside_.empty() && !original_.defined(); }
 
-  std::vector<std::string> gradient_warnings() const override {
-    return graph().non_differentiable(value_.name, model_.logits_value());
-  }
+  std::vector<std::string> gradient_warnings() const override { return model_.non_differentiable(value_.name); }
 
  private:
   const Graph& graph() const { return model_.graph(); }
@@ -107,7 +105,9 @@ class GraphSuffix : public Suffix {
   /// What runs past the layer; where a value among it cannot be repeated for many samples, all is computed again from
   /// the input.
   void find_beside() {
-    beside_ = graph().beside(value_.name, model_.logits_value());
+    for (const std::string& output : model_.output_values())
+      for (const std::string& name : graph().beside(value_.name, output))
+        if (std::find(beside_.begin(), beside_.end(), name) == beside_.end()) beside_.push_back(name);
     for (const std::string& name : beside_) {
       const auto axis = sample_axis(graph(), graph().value(name).shape);
       if (!axis) {

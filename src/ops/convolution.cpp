@@ -98,7 +98,8 @@ class Conv : public Operator {
 
  private:
   /// Whether a gradient will come back over two spatial axes on a processor, which takes about a quarter less time,
-  /// forward and back, where the channels of a position lie side by side (measured). Other operators keep the order.
+  /// forward and back, where the channels of a position lie side by side (measured on MobileNet v2 in PyTorch, whose
+  /// kernels these are). Other operators keep the order.
   static bool is_recorded(const Tensor& x) {
     return at::GradMode::is_enabled() && x.requires_grad() && x.device().is_cpu() && x.dim() == 4 &&
            x.scalar_type() == at::kFloat;

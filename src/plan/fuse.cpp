@@ -7,15 +7,15 @@ namespace {
 
 class Fuser {
  public:
-  Fuser(const Graph::Impl& graph, int input, int output, bool direct)
+  Fuser(const Graph::Impl& graph, int input, const std::vector<int>& outputs, bool direct)
       : graph_(graph), direct_(direct), uses_(graph.values.size(), 0), producer_(graph.values.size(), kNone) {
     std::vector<char> fed(graph.values.size(), 0);
     fed[input] = 1;
-    order_ = graph.needed_nodes(fed, {output});
+    order_ = graph.needed_nodes(fed, outputs);
     for (const int n : order_)
       for (const int id : graph.nodes[n].inputs)
         if (id != Graph::Impl::kAbsent) ++uses_[id];
-    ++uses_[output];
+    for (const int id : outputs) ++uses_[id];
   }
 
   std::vector<DraftStep> steps() {
@@ -158,8 +158,8 @@ class Fuser {
 
 }  // namespace
 
-std::vector<DraftStep> fuse(const Graph::Impl& graph, int input, int output, bool direct) {
-  return Fuser(graph, input, output, direct).steps();
+std::vector<DraftStep> fuse(const Graph::Impl& graph, int input, const std::vector<int>& outputs, bool direct) {
+  return Fuser(graph, input, outputs, direct).steps();
 }
 
 }  // namespace vitrail

@@ -70,7 +70,7 @@ LocalRuns::~LocalRuns() = default;
 
 std::unique_ptr<LocalRuns> LocalRuns::make(std::shared_ptr<const Plan::Impl> plan, std::vector<ImagePatch> rectangles,
                                            bool channels_first, int64_t batch) {
-  if (!plan->incremental || rectangles.empty() || !can_be_local(*plan)) return nullptr;
+  if (!plan->incremental || plan->outputs.size() != 1 || rectangles.empty() || !can_be_local(*plan)) return nullptr;
   auto impl = std::make_unique<Impl>();
   impl->plan = std::move(plan);
   impl->rectangles = std::move(rectangles);
@@ -111,12 +111,12 @@ Tensor LocalRuns::set_bases(const Tensor& inputs) {
     if (slot != Plan::Impl::kAbsent && impl.kept[static_cast<size_t>(slot)])
       impl.bases[static_cast<size_t>(slot)] = impl.layouts[static_cast<size_t>(slot)].dense(value);
   };
-  const Tensor output = plan.run_chunk(x, [&](size_t step, const Tensors& out, const Tensors&, const Tensors&) {
+  const Tensors output = plan.run_chunk(x, [&](size_t step, const Tensors& out, const Tensors&, const Tensors&) {
     const std::vector<int>& slots = plan.bound[step].outputs;
     for (size_t i = 0; i < slots.size() && i < out.size(); ++i) keep(slots[i], out[i]);
   });
   keep(plan.input, x.clone());
-  return output.clone();
+  return output[0].clone();
 }
 
 Patches LocalRuns::Impl::input_patches(const LocalSchedule& schedule, const Pass& pass) const {
@@ -206,7 +206,7 @@ Tensor LocalRuns::Impl::run_pass(const LocalSchedule& schedule, const Pass& pass
       }
     }
   }
-  const auto output = static_cast<size_t>(plan->output);
+  const auto output = static_cast<size_t>(plan->outputs[0]);
   return (schedule.values[output].is_part ? expand(output) : wholes[output]).to(at::kFloat).contiguous();
 }
 

@@ -22,7 +22,8 @@ namespace vitrail {
 
 class LocalRuns {
  public:
-  /// For a plan whose input is [N,C,H,W], or [N,H,W,C]. Null where nothing is local, or the plan forbids it.
+  /// For a plan whose input is [N,C,H,W], or [N,H,W,C]. Null where nothing is local, the plan forbids it, or it has
+  /// several outputs.
   static std::unique_ptr<LocalRuns> make(std::shared_ptr<const Plan::Impl> plan, std::vector<ImagePatch> rectangles,
                                          bool channels_first, int64_t batch);
   ~LocalRuns();

@@ -270,8 +270,8 @@ LocalSchedule make_schedule(const Plan::Impl& plan, const PlaneLayout& input, co
     whole += step;
   }
   schedule.share = gains && whole > 0 ? seconds / whole : 1;
-  if (schedule.values[static_cast<size_t>(plan.output)].is_part)
-    schedule.needs_base[static_cast<size_t>(plan.output)] = 1;
+  const auto output = static_cast<size_t>(plan.outputs[0]);  // there is one, see LocalRuns::make
+  if (schedule.values[output].is_part) schedule.needs_base[output] = 1;
   return schedule;
 }
 

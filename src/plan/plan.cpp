@@ -73,13 +73,16 @@ at::ScalarType parse_precision(const std::string& name) {
 }
 
 /// What must hold before any work is done.
-void check_possible(const Graph::Impl& graph, int input, int output, at::ScalarType precision) {
+void check_possible(const Graph::Impl& graph, int input, const std::vector<int>& outputs, at::ScalarType precision) {
   if (!graph.device.is_cpu()) throw Refusal{"plans are for the CPU, the model is on " + graph.device.str()};
   if (!onednn::is_linked() && !onednn::available()) throw Refusal{"this libtorch has no fused oneDNN operators"};
   if (graph.float_type != at::kFloat) throw Refusal{"the model computes in float64"};
   if (!graph.batch.generalises) throw Refusal{"the model cannot run several samples at once: " + graph.batch.reason};
-  if (graph.values[output].constant.defined()) throw Refusal{"'" + graph.values[output].name + "' is a constant"};
-  for (const int id : {input, output})
+  for (const int id : outputs)
+    if (graph.values[id].constant.defined()) throw Refusal{"'" + graph.values[id].name + "' is a constant"};
+  std::vector<int> ends = outputs;
+  ends.push_back(input);
+  for (const int id : ends)
     if (!is_by_sample(graph.values[id].traced.shape))
       throw Refusal{"'" + graph.values[id].name + "' has the shape " + to_string(graph.values[id].traced.shape) +
                     "; plans need one row a sample"};
@@ -88,8 +91,8 @@ void check_possible(const Graph::Impl& graph, int input, int output, at::ScalarT
 }
 
 /// Slots for the values that the steps use, steps bound to them.
-void bind(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftStep> drafts, int input, int output,
-          const StepOptions& options) {
+void bind_steps(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftStep> drafts, int input,
+                const std::vector<int>& outputs, const StepOptions& options) {
   std::unordered_map<int, int> slots;
   const auto slot = [&](int id) {
     if (id == Plan::Impl::kAbsent) return id;
@@ -103,7 +106,7 @@ void bind(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftStep> dra
     return it->second;
   };
   plan.input = slot(input);
-  plan.output = slot(output);
+  for (const int id : outputs) plan.outputs.push_back(slot(id));
   for (DraftStep& draft : drafts) {
     Plan::Impl::Bound bound;
     bound.step = make_step(draft, graph, options);
@@ -124,7 +127,7 @@ void bind(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftStep> dra
   }
   // From the end: the first use met is the last one; an output that is not used is not kept.
   std::vector<char> needed(plan.constants.size(), 0);
-  needed[plan.output] = 1;
+  for (const int id : plan.outputs) needed[id] = 1;
   for (auto step = plan.bound.rbegin(); step != plan.bound.rend(); ++step) {
     for (int& output_slot : step->outputs)
       if (output_slot != Plan::Impl::kAbsent && !needed[output_slot]) output_slot = Plan::Impl::kAbsent;
@@ -156,19 +159,26 @@ double rank_agreement(const Tensor& a, const Tensor& b) {
   return ((x * y).sum() / (x.square().sum() * y.square().sum()).sqrt()).item<double>();
 }
 
-Tensor in_passes(const Tensor& samples, int64_t pass, const std::function<Tensor(const Tensor&)>& run) {
-  Tensors parts;
-  for (int64_t first = 0; first < samples.size(0); first += pass)
-    parts.push_back(run(samples.narrow(0, first, std::min(pass, samples.size(0) - first))).to(at::kFloat));
-  return at::cat(parts);
+Tensors in_passes(const Tensor& samples, int64_t pass, const std::function<Tensors(const Tensor&)>& run) {
+  std::vector<Tensors> parts;  // of every output
+  for (int64_t first = 0; first < samples.size(0); first += pass) {
+    const Tensors values = run(samples.narrow(0, first, std::min(pass, samples.size(0) - first)));
+    parts.resize(values.size());
+    for (size_t i = 0; i < values.size(); ++i) parts[i].push_back(values[i].to(at::kFloat));
+  }
+  Tensors joined;
+  for (const Tensors& of_output : parts) joined.push_back(at::cat(of_output));
+  return joined;
 }
 
+/// One output at a time: the plan differs by as much as the worst of them.
 void compare(Plan::Impl& plan, const Tensor& found, const Tensor& expected, double tolerance) {
   if (!expected.isfinite().all().item<bool>())
     throw Refusal{"the model gives NaN or infinity on the samples, so that nothing can be compared"};
-  plan.difference = relative_difference(found, expected);
-  if (!(plan.difference <= tolerance))
-    throw Refusal{"it differs from the graph by " + number(plan.difference) +
+  const double difference = relative_difference(found, expected);
+  plan.difference = std::max(plan.difference, difference);
+  if (!(difference <= tolerance))
+    throw Refusal{"it differs from the graph by " + number(difference) +
                   " of the largest value (allowed: " + number(tolerance) + ")"};
   if (plan.precision == at::kFloat || found.size(0) < 2) return;
   const double agreement = rank_agreement(found, expected);
@@ -260,7 +270,7 @@ bool is_by_sample(const Shape& shape) {
          std::all_of(shape.begin() + 1, shape.end(), [](const Dim& dim) { return dim.per_batch == 0; });
 }
 
-Tensor Plan::Impl::run_chunk(const Tensor& x, const Watch& watch) const {
+Tensors Plan::Impl::run_chunk(const Tensor& x, const Watch& watch) const {
   c10::InferenceMode inference;
   RunContext context;
   context.batch = x.size(0);
@@ -291,13 +301,15 @@ Tensor Plan::Impl::run_chunk(const Tensor& x, const Watch& watch) const {
     for (size_t i = 0; i < step.outputs.size() && i < out.size(); ++i)
       if (step.outputs[i] != kAbsent) slots[step.outputs[i]] = std::move(out[i]);
   }
-  return slots[output].to(at::kFloat).contiguous();
+  Tensors values;
+  for (const int id : outputs) values.push_back(slots[id].to(at::kFloat).contiguous());
+  return values;
 }
 
-Tensor Plan::Impl::run(const Tensor& x, const Split& split) const {
+Tensors Plan::Impl::run(const Tensor& x, const Split& split) const {
   at::NoGradGuard no_grad;
   const int64_t samples = x.size(0), chunks = (samples + split.chunk - 1) / split.chunk;
-  Tensors parts(static_cast<size_t>(chunks));
+  std::vector<Tensors> parts(static_cast<size_t>(chunks));
   const auto run_chunks = [&](int64_t begin, int64_t end) {
     if (split.side_by_side) omp_set_num_threads(1);  // of this thread, until it has run its chunks
     for (int64_t i = begin; i < end; ++i) {
@@ -310,17 +322,31 @@ Tensor Plan::Impl::run(const Tensor& x, const Split& split) const {
   else
     run_chunks(0, chunks);
   // A copy also where there is one part: tensors of the inference mode may not be used in a later backward.
-  return at::cat(parts);
+  Tensors values;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    Tensors pieces;
+    for (const Tensors& part : parts) pieces.push_back(part[i]);
+    values.push_back(at::cat(pieces));
+  }
+  return values;
 }
 
 Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std::string& output,
+                         const PlanOptions& options) {
+  return make(graph, input, std::vector<std::string>{output}, options);
+}
+
+Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std::vector<std::string>& outputs,
                          const PlanOptions& options) {
   at::NoGradGuard no_grad;
   if (options.batch < 1 || options.chunk < 0)
     throw UsageError("a plan was asked for with batch " + std::to_string(options.batch) + " and chunk " +
                      std::to_string(options.chunk) + "; expected a batch of at least 1 and a chunk of at least 0.");
   const Graph::Impl& inside = graph.impl();
-  const int from = inside.find(input), to = inside.find(output);  // unknown names are the caller's mistake
+  const int from = inside.find(input);  // unknown names are the caller's mistake
+  std::vector<int> to;
+  for (const std::string& output : outputs) to.push_back(inside.find(output));
+  if (to.empty()) throw UsageError("a plan was asked for without an output; expected the name of a value.");
   auto impl = std::make_shared<Impl>(graph);
   impl->precision = parse_precision(options.precision);
   impl->input_shape = inside.values[from].traced.shape;
@@ -331,14 +357,16 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
     const Tensor given = options.samples.defined() ? options.samples : default_samples(impl->input_shape);
     const Tensor samples = given.to(impl->input_type);
     const int64_t pass = std::min(options.batch, kSamplesAPass);
-    const Tensor expected =
-        in_passes(samples, pass, [&](const Tensor& x) { return graph.run({{input, x}}, {output})[0]; });
+    const Tensors expected =
+        in_passes(samples, pass, [&](const Tensor& x) { return graph.run({{input, x}}, outputs); });
     impl->direct = options.direct && onednn::is_linked();
-    bind(*impl, inside, fuse(inside, from, to, impl->direct), from, to,
-         {.precision = impl->precision, .direct = impl->direct, .batch = pass, .small_layer = options.small_layer});
+    bind_steps(
+        *impl, inside, fuse(inside, from, to, impl->direct), from, to,
+        {.precision = impl->precision, .direct = impl->direct, .batch = pass, .small_layer = options.small_layer});
     const double usual = impl->precision == at::kFloat ? 1e-4 : 1.5e-2;
-    const Tensor found = in_passes(samples, pass, [&](const Tensor& x) { return impl->run(x, {pass}); });
-    compare(*impl, found, expected, options.tolerance > 0 ? options.tolerance : usual);
+    const Tensors found = in_passes(samples, pass, [&](const Tensor& x) { return impl->run(x, {pass}); });
+    for (size_t i = 0; i < to.size(); ++i)
+      compare(*impl, found[i], expected[i], options.tolerance > 0 ? options.tolerance : usual);
     impl->split = options.chunk > 0 ? Split{options.chunk, options.side_by_side}
                                     : fastest_split(*impl, repeat_to(samples, std::min(options.batch, kMostTimed)));
     measure(*impl, samples.narrow(0, 0, std::min(impl->split.chunk, samples.size(0))));
@@ -357,7 +385,9 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
   return {std::shared_ptr<const Plan>(new Plan(std::move(impl))), ""};
 }
 
-Tensor Plan::run(const Tensor& input) const {
+Tensor Plan::run(const Tensor& input) const { return run_all(input)[0]; }
+
+Tensors Plan::run_all(const Tensor& input) const {
   bool fits = static_cast<size_t>(input.dim()) == impl_->input_shape.size() && input.size(0) > 0;
   for (size_t i = 1; fits && i < impl_->input_shape.size(); ++i) fits = input.size(i) == impl_->input_shape[i].fixed;
   if (!fits)

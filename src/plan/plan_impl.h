@@ -37,7 +37,8 @@ struct Plan::Impl {
   std::vector<Bound> bound;
   Tensors constants;        ///< by slot; undefined for what is computed
   std::vector<int> values;  ///< by slot: the graph's number of the value
-  int input = 0, output = 0;
+  int input = 0;
+  std::vector<int> outputs;
   at::ScalarType precision = at::kFloat, input_type = at::kFloat;
   bool direct = false;
   Shape input_shape;
@@ -51,8 +52,8 @@ struct Plan::Impl {
   /// Sees every step when it has run: its number, what it gave, and all that is alive beside it.
   using Watch = std::function<void(size_t step, const Tensors& out, const Tensors& in, const Tensors& slots)>;
 
-  Tensor run_chunk(const Tensor& x, const Watch& watch = {}) const;
-  Tensor run(const Tensor& x, const Split& split) const;
+  Tensors run_chunk(const Tensor& x, const Watch& watch = {}) const;
+  Tensors run(const Tensor& x, const Split& split) const;
 
   bool incremental = true;  ///< local runs are allowed (vitrail/plan.h)
   /// What was found of local runs, by the size of what changes: samples a pass, 0 where they do not pay.

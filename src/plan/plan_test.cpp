@@ -328,6 +328,25 @@ TEST_F(PlanTest, AnInnerStretch) {
   EXPECT_THAT(operators(*to_inner), ElementsAre("Conv"));
 }
 
+TEST_F(PlanTest, SeveralOutputsFromOneRun) {
+  OnnxBuilder net = image_net();
+  net.initializer("w", random({4, 3, 3, 3})).node("Conv", {"x", "w"}, {"c"}).node("Relu", {"c"}, {"a"});
+  net.initializer("v", random({4, 4, 1, 1})).node("Conv", {"a", "v"}, {"d"}).node("Sigmoid", {"d"}, {"y"});
+  const Graph graph = Graph::load(net.output("y").output("a").save());
+  const std::vector<std::string> outputs = {"y", "c", "a"};  // c is before an activation, a is used again
+  PlanOptions options;
+  options.chunk = 2;
+  const auto plan = Plan::make(graph, "x", outputs, options).plan;
+  ASSERT_TRUE(plan);
+  const Tensor x = random({5, 3, 9, 9});
+  const Tensors found = plan->run_all(x), expected = graph.run({{"x", x}}, outputs);
+  ASSERT_EQ(found.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(at::allclose(found[i], expected[i], 1e-4, 1e-6)) << outputs[i];
+  EXPECT_TRUE(at::equal(plan->run(x), found[0]));
+  EXPECT_THAT(message_of<UsageError>([&] { Plan::make(graph, "x", std::vector<std::string>{}); }),
+              HasSubstr("without an output"));
+}
+
 OnnxBuilder deep_net() {
   OnnxBuilder net = image_net(3, 16);
   std::string x = "x";

@@ -14,20 +14,15 @@ namespace {
 
 constexpr int64_t kPredictions = 5;
 
-std::vector<Target> targets_of(const Model& model, const Tensor& input, std::span<const std::string> targets) {
-  at::NoGradGuard no_grad;
-  return resolve_targets(targets, model.logits(input)[0], model.labels());
-}
-
 /// Seconds of a forward a sample: the fastest of three full batches, after one that warms up.
 double measure_forward(const Model& model, const Tensor& input, int64_t batch) {
   at::NoGradGuard no_grad;
   const Tensor samples = input.repeat({batch, 1, 1, 1});
-  model.plan_logits(samples);
+  model.plan_outputs(samples);
   double best = 0;
   for (int i = 0; i < 3; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    model.plan_logits(samples);
+    model.plan_outputs(samples);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     best = i == 0 ? seconds : std::min(best, seconds);
   }
@@ -60,8 +55,8 @@ ImageResult explain_image(const Model& model, const Image& image, const Methods&
   result.image = image;
   result.placed = prepared.placed;
   result.run = record_run(model, methods, targets, execution);
-  result.prediction = model.predict(prepared.input, kPredictions).at(0);
-  const std::vector<Target> found = targets_of(model, prepared.input, targets);
+  result.prediction = model.predict(prepared, kPredictions);
+  const std::vector<Target> found = model.targets(targets, prepared);
   const auto by_plan = model.probe(found), by_graph = model.without_plan().probe(found);
   const auto leave_out = [&](const Method& method, const Error& error) {
     result.not_applicable.push_back({method.canonical(), error.what()});
@@ -94,9 +89,10 @@ std::string default_methods(const Model& model) {
 
 Estimate estimate_explanations(const Model& model, const Image& image, const Methods& methods,
                                std::span<const std::string> targets, const Execution& execution) {
-  const Tensor input = model.prepare(image).input;
+  const PreparedImage prepared = model.prepare(image);
+  const Tensor& input = prepared.input;
   Estimate estimate;
-  const auto probe = model.probe(targets_of(model, input, targets));
+  const auto probe = model.probe(model.targets(targets, prepared));
   estimate.targets = static_cast<int64_t>(probe->targets().size());
   estimate.seconds_per_forward = measure_forward(model, input, execution.batch);
   for (const auto& method : methods) {

@@ -44,7 +44,15 @@ std::string class_name(int64_t index, const std::string& label) {
   return label.empty() ? "class " + std::to_string(index) : label;
 }
 
+/// Where a box is, else the logit.
+std::string last_column(const Prediction& p) {
+  if (!p.box) return show_number(p.logit);
+  return show_number(p.box->x0) + ", " + show_number(p.box->y0) + ", " + show_number(p.box->x1) + ", " +
+         show_number(p.box->y1);
+}
+
 std::string prediction_table(const std::vector<Prediction>& prediction) {
+  const bool boxes = !prediction.empty() && prediction[0].box;
   std::string rows;
   for (const Prediction& p : prediction) {
     const double share = std::isfinite(p.probability) ? std::clamp(p.probability, 0.0, 1.0) : 0;
@@ -52,12 +60,13 @@ std::string prediction_table(const std::vector<Prediction>& prediction) {
         "<span class=\"bar\"><span style=\"width:" + show_number(100 * share) + "%\"></span></span>";
     rows += tag("tr", "",
                 tag("td", "", escape_html(class_name(p.index, p.label)) + tag("small", "", std::to_string(p.index))) +
-                    tag("td", "wide", bar) + tag("td", "number", show_share(p.probability)) +
-                    tag("td", "number", show_number(p.logit)));
+                    tag("td", "wide", bar) +
+                    tag("td", "number", std::isnan(p.probability) ? "" : show_share(p.probability)) +
+                    tag("td", "number", last_column(p)));
   }
-  return tag(
-      "table", "prediction",
-      "<tr><th>class</th><th></th><th class=\"number\">probability</th><th class=\"number\">logit</th></tr>" + rows);
+  return tag("table", "prediction",
+             "<tr><th>class</th><th></th><th class=\"number\">probability</th><th class=\"number\">" +
+                 std::string(boxes ? "box" : "logit") + "</th></tr>" + rows);
 }
 
 /// Name and value pairs under a picture; rows without a value are left out.
@@ -69,7 +78,8 @@ std::string facts(const std::vector<std::pair<std::string, std::string>>& rows) 
 }
 
 std::string figure(const Explanation& e, const std::string& overlay, double error) {
-  const std::string target = class_name(e.target.index, e.target.label);
+  const std::string target =
+      e.target.label.empty() && e.target.index < 0 ? e.target.string : class_name(e.target.index, e.target.label);
   const auto layer = e.plan.find("layer");
   std::string text = tag("h3", "", escape_html(e.name) + (e.partial ? tag("span", "badge", "partial") : "")) +
                      tag("p", "target", escape_html(target) + tag("small", "", escape_html(e.target.slug())));

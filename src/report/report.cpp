@@ -155,8 +155,11 @@ Report::Written Report::add(const ImageResult& result, const std::string& name) 
     files.standard_error = write_array(e.standard_error, ".se.npy");
     for (const auto& [key, values] : e.extras) files.extras[key] = write_array(values, "." + key + ".npy");
     files.overlay = stem + ".png";
-    write(files.overlay, encode_png(render_overlay(result.image, result.placed, e.map, e.is_signed,
-                                                   e.name + ": " + e.target.title(), caption_of(e), e.unit)));
+    OverlayOptions with_boxes;
+    with_boxes.boxes = e.target.boxes;
+    write(files.overlay,
+          encode_png(render_overlay(result.image, result.placed, e.map, e.is_signed, e.name + ": " + e.target.title(),
+                                    caption_of(e), e.unit, with_boxes)));
     written.files.push_back(files);
   }
   if (result.image.sha256.empty()) write("photo.png", encode_png(result.image.pixels));

@@ -37,13 +37,32 @@ double number_of(const Json& json, const char* key) {
 /// The name of a file in the folder of the result: whatever path is written there, only its last part counts.
 std::string file_of(const Json& json, const char* key) { return fs::path(text_of(json, key)).filename().string(); }
 
+Rectangle rectangle_of(const Json& json) {
+  return {json.at("x0").get<double>(), json.at("y0").get<double>(), json.at("x1").get<double>(),
+          json.at("y1").get<double>()};
+}
+
+Prediction prediction_of(const Json& json) {
+  Prediction p{json.at("index").get<int64_t>(), text_of(json, "label"), number_of(json, "logit"),
+               number_of(json, "probability")};
+  if (json.contains("area")) p.area = json["area"].get<double>();
+  if (json.contains("box")) p.box = rectangle_of(json["box"]);
+  return p;
+}
+
 Target target_of(const Json& json) {
   Target target;
   target.string = json.at("string").get<std::string>();
-  target.index = json.at("index").get<int64_t>();
+  target.index = json.at("index").is_null() ? -1 : json.at("index").get<int64_t>();
   target.versus = json.value("versus", int64_t{-1});
   target.label = text_of(json, "label");
-  target.unit = json.at("unit") == "probability" ? TargetUnit::probability : TargetUnit::logit;
+  target.name = text_of(json, "name");
+  for (const Json& box : json.value("boxes", Json::array())) target.boxes.push_back(rectangle_of(box));
+  for (const TargetUnit unit :
+       {TargetUnit::logit, TargetUnit::probability, TargetUnit::score, TargetUnit::similarity, TargetUnit::value}) {
+    target.unit = unit;
+    if (json.at("unit") == target.unit_name()) break;
+  }
   return target;
 }
 
@@ -104,8 +123,7 @@ void read_image_and_model(const Json& json, SavedResult& result) {
   result.image_sha256 = text_of(image, "sha256");
   result.width = image.at("width").get<int64_t>();
   result.height = image.at("height").get<int64_t>();
-  result.placed = {placed.at("x0").get<double>(), placed.at("y0").get<double>(), placed.at("x1").get<double>(),
-                   placed.at("y1").get<double>()};
+  result.placed = rectangle_of(placed);
 }
 
 void read_content(const Json& json, SavedResult& result) {
@@ -113,9 +131,7 @@ void read_content(const Json& json, SavedResult& result) {
   read_image_and_model(json, result);
   result.partial = json.at("status") != "complete";
   result.interrupted = json.value("interrupted", false);
-  for (const Json& p : json.at("prediction"))
-    result.prediction.push_back(
-        {p.at("index").get<int64_t>(), text_of(p, "label"), number_of(p, "logit"), number_of(p, "probability")});
+  for (const Json& p : json.at("prediction")) result.prediction.push_back(prediction_of(p));
   for (const Json& e : json.at("explanations")) {
     result.explanations.push_back(explanation_of(e));
     result.files.push_back(files_of(e));

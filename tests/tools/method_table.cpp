@@ -57,6 +57,8 @@ std::string needs_of(const MethodInfo& info) {
       return "gradients";
     case Access::layer:
       return "layers";
+    case Access::graph:
+      return "operators";
   }
   throw_internal_error("a known access", __FILE__, __LINE__, info.name);
 }

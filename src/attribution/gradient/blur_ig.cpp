@@ -27,6 +27,7 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
       {.name = "blur_ig",
        .family = "gradient",
        .summary = "Integrated gradients on the path from a blurred photo to the sharp one.",
+       .formula = "sum over channels of the integral over s from sigma to 0 of dg/dx(blur(x, s)) * d blur(x, s)/ds",
        .cost = "steps + 1 forwards, steps + 1 backwards a target",
        .guarantees = "completeness: the map adds up to score - score(blurred) within the reported gap",
        .source = "Xu, Venugopalan, Sundararajan: Attribution in Scale and Space, CVPR 2020",

@@ -27,6 +27,7 @@ const MethodDefinition<Options, Probe>& definition() {
       {.name = "fullgrad",
        .family = "gradient",
        .summary = "Gradient times input plus gradient times bias of every layer: where all of the score comes from.",
+       .formula = "sum over channels of x * dg/dx + sum over biases b at their positions of b * dg/db",
        .cost = "2 forwards, 2 backwards and 1 a target",
        .guarantees = "exact: with terms=signed the map adds up to the score",
        .source = "Srinivas, Fleuret: Full-Gradient Representation for Neural Network Visualization, NeurIPS 2019",

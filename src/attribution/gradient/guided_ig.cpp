@@ -31,6 +31,8 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
       {.name = "guided_ig",
        .family = "gradient",
        .summary = "Integrated gradients on a path that moves the pixels of the smallest derivative first.",
+       .formula =
+           "sum over channels of the integral of dg/dx along a path that moves the features of least |dg/dx| first",
        .cost = "1 + (steps + 1) targets forwards, (steps + 1) targets backwards",
        .guarantees = "completeness: the map adds up to score - score(baseline) within the reported gap",
        .source = "Kapishnikov, Venugopalan, Avci, Wedin, Terry, Bolukbasi: Guided Integrated Gradients, CVPR 2021",

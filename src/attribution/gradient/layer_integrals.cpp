@@ -36,11 +36,12 @@ Method::Cost cost(const Options& options, int64_t, int64_t, int64_t targets) {
   return {options.steps + more_forwards, (options.steps + more_backwards) * targets};
 }
 
-MethodInfo about(std::string name, std::string summary, std::string cost, std::string guarantees, std::string source,
-                 std::string unit) {
+MethodInfo about(std::string name, std::string summary, std::string formula, std::string cost, std::string guarantees,
+                 std::string source, std::string unit) {
   return {.name = std::move(name),
           .family = "gradient",
           .summary = std::move(summary),
+          .formula = std::move(formula),
           .cost = std::move(cost),
           .guarantees = std::move(guarantees),
           .source = std::move(source),
@@ -53,6 +54,7 @@ const Definition& flow() {
   static const Definition definition(
       about(
           "conductance", "What flows through each unit of a layer as the photo fades in.",
+          "integral over a in [0,1] of dg/dz * dz/da at b + a (x - b), z the layer",
           "steps + 1 forwards, steps + 1 backwards behind the layer a target",
           "completeness where nothing runs past the layer: adds up to score - score(baseline) within the reported gap",
           "Dhamdhere, Sundararajan, Yan: How Important Is a Neuron?, ICLR 2019", "logit"),
@@ -63,6 +65,7 @@ const Definition& flow() {
 const Definition& influence() {
   static const Definition definition(
       about("internal_influence", "The score's mean gradient at a layer as the photo fades in.",
+            "integral over a in [0,1] of dg/dz(b + a (x - b)), z the layer",
             "1 + steps forwards, steps backwards behind the layer a target", "exact for scores linear behind the layer",
             "Leino, Sen, Datta, Fredrikson, Li: Influence-Directed Explanations, ITC 2018", "logit per layer unit"),
       table(), internal_influence, cost<1, 0>);
@@ -73,6 +76,7 @@ const Definition& integrated() {
   static const Definition definition(
       about(
           "layer_ig", "Integrated gradients of a layer's values, from those of the baseline.",
+          "(z(x) - z(b)) * integral over a in [0,1] of dg/dz(z(b) + a (z(x) - z(b))), z the layer",
           "2 + steps forwards, steps backwards behind the layer a target",
           "completeness where nothing runs past the layer: adds up to score - score(baseline) within the reported gap",
           "Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, ICML 2017", "logit"),

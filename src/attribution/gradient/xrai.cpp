@@ -30,6 +30,8 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
       {.name = "xrai",
        .family = "gradient",
        .summary = "Integrated gradients from black and white, averaged over superpixels that are ranked by their mean.",
+       .formula =
+           "mean over a region of integrated gradients from black and white; a pixel takes that of its best region",
        .cost = "twice that of integrated_gradients",
        .guarantees = "completeness: the map adds up to the mean rise from both baselines within the reported gap",
        .source = "Kapishnikov, Bolukbasi, Viegas, Terry: XRAI, ICCV 2019",

@@ -21,6 +21,7 @@ const MethodDefinition<DeepLiftOptions, Probe>& definition() {
       {.name = "deeplift",
        .family = "relevance",
        .summary = "The score's rise from a baseline, divided by how every operator's output differs from there.",
+       .formula = "R_i = (x_i - b_i) m_i, m the product of delta out / delta in along the operators",
        .cost = "2 forwards, 1 backward a target",
        .guarantees = "completeness: the map adds up to score - score(baseline) within the reported gap; deterministic",
        .source = "Shrikumar, Greenside, Kundaje: Learning Important Features, ICML 2017 (rescale rule)",

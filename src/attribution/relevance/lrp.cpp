@@ -45,6 +45,7 @@ const MethodDefinition<LrpOptions, Probe>& definition() {
       {.name = "lrp",
        .family = "relevance",
        .summary = "The score handed back layer by layer, divided by what each input contributed.",
+       .formula = "R_i = sum_j a_i w_ij / (sum_i a_i w_ij + b_j) R_j, stabilised or restricted by each layer's rule",
        .cost = "1 forward, 1 backward a target (2 to 5 times the gradient's time); 2 forwards more with zbox",
        .guarantees = "deterministic; conserved shares printed; without biases and for epsilon -> 0 the map adds up to "
                      "the score",
@@ -71,6 +72,8 @@ const MethodDefinition<AttnLrpOptions, Probe>& attn_definition() {
       {.name = "attn_lrp",
        .family = "relevance",
        .summary = "Layer-wise relevance propagation through attention: products share, softmax is expanded.",
+       .formula =
+           "R_i = sum_j a_i w_ij / (z_j + eps) R_j; products share half and half; softmax: x_i (R_i - s_i sum_j R_j)",
        .cost = "1 forward, 1 backward a target (about twice the gradient's time)",
        .guarantees = "deterministic; conserved shares printed",
        .source = "Achtibat et al.: AttnLRP, Attention-Aware Layer-Wise Relevance Propagation, ICML 2024",

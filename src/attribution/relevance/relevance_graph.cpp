@@ -40,7 +40,7 @@ bool is_weighted(const RelevanceGraph::Node& node) {
 RelevanceGraph::RelevanceGraph(const Model& model, bool merge, const std::string& visible) : model_(model) {
   const Graph::Impl& graph = impl();
   input_ = graph.find(model.input_value());
-  output_ = graph.find(model.logits_value());
+  output_ = graph.find(model.only_output_value("relevance"));
   std::vector<char> reached(graph.values.size(), 0), leads(graph.values.size(), 0);
   reached[input_] = leads[output_] = 1;
   for (const auto& node : graph.nodes)

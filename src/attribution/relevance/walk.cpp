@@ -101,7 +101,7 @@ Tensor as_planes(const RelevanceGraph& graph, const Tensor& at_input, const Tens
 Tensor scores_at(const RelevanceGraph& graph, const Tensor& input, const Tensor& value,
                  std::span<const Target> targets) {
   const Model& model = graph.model();
-  return target_scores(model.logits_from(input.unsqueeze(0), model.logits_value(), value), targets)[0];
+  return target_scores(model.outputs_from(input.unsqueeze(0), model.logits_value(), value), targets)[0];
 }
 
 Tensor target_gradient(const RelevanceGraph& graph, const Tensor& input, const Tensor& value, const Target& target,
