@@ -9,8 +9,8 @@ DEMO := .cache/demo
 PRESET_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test unit conformance operators public-models bench format format-check lint asan ubsan \
-        sanitize fuzz install clean
+.PHONY: help setup build demo test unit conformance operators catalogue pictures public-models bench format \
+        format-check lint asan ubsan sanitize fuzz install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -38,6 +38,12 @@ public-models: build ## public models from packages against ONNX Runtime (fetche
 
 operators: build ## docs/operators.md from the code
 	@$(BUILD)/tests/operator_table "$$($(PYTHON) -c 'import onnx, pathlib; print(pathlib.Path(onnx.__file__).parent)')/backend/test/data/node" >docs/operators.md
+
+catalogue: build ## docs/methods.md from the code
+	@$(BUILD)/tests/method_table >docs/methods.md
+
+pictures: demo ## the pictures of the README and of docs/methods.md
+	@$(PYTHON) scripts/make_pictures.py
 
 bench: build ## every benchmark; ratios against peers, below 1 = vitrail faster
 	@for script in bench/*.py; do $(PYTHON) $$script || exit 1; done

@@ -46,7 +46,7 @@ void ModelArguments::add_to(CLI::App& app) {
   app.add_option("--preprocess", preprocess, "a JSON record, or a preset: imagenet, half, unit, raw")
       ->type_name("FILE|PRESET");
   app.add_option("--input-size", input_size, "fixes an input size that the file leaves open")->type_name("HxW");
-  app.add_option("--output", output, "which output, where the model has several")->type_name("NAME");
+  app.add_option("--output", output, "which output, where the model has several")->type_name("OUTPUT");
   app.add_option("--device", device, "cpu (default), cuda or cuda:N")->type_name("DEVICE");
   app.add_option("--memory", memory, "most that the process may hold, e.g. 512M or 4G (default: no limit)")
       ->type_name("SIZE");

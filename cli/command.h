@@ -20,5 +20,9 @@ Command predict_command(CLI::App& app);
 Command methods_command(CLI::App& app);
 Command inspect_command(CLI::App& app);
 Command doctor_command(CLI::App& app);
+Command compare_command(CLI::App& app);
+Command reproduce_command(CLI::App& app);
+/// `app`: what is completed are its commands and options, so it is added last.
+Command completion_command(CLI::App& app);
 
 }  // namespace vitrail::cli

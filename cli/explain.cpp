@@ -1,17 +1,22 @@
+#include <ATen/TensorOperators.h>
 #include <vitrail/memory.h>
 #include <vitrail/report.h>
+#include <vitrail/saved_result.h>
 
 #include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "arguments.h"
 #include "base/display.h"
+#include "base/text.h"
 #include "command.h"
 #include "failure.h"
 #include "interrupt.h"
 #include "plan.h"
+#include "resume.h"
 #include "terminal.h"
 
 namespace vitrail::cli {
@@ -25,11 +30,18 @@ struct ExplainArguments {
   ImageArguments images;
   PlanArguments plan;
   std::vector<std::string> methods, targets;
-  std::string out = "out", budget;
+  std::string out = "out", budget, shard = "1/1";
   std::optional<uint64_t> seed;
   int64_t batch = Execution().batch;
-  bool dry_run = false, json = false, quiet = false;
+  bool dry_run = false, json = false, quiet = false, force = false;
 };
+
+/// The largest standard error beside the range of the map's values, for methods that sample.
+std::string show_error(const Explanation& e) {
+  if (!e.standard_error.defined()) return "";
+  const double range = (e.map.max() - e.map.min()).item<double>();
+  return range > 0 ? "+- " + show_share(e.standard_error.max().item<double>() / range) + " of the range" : "";
+}
 
 void print_result(const ImageResult& result, const Report::Written& written) {
   std::cout << result.image.path << "\n";
@@ -37,7 +49,7 @@ void print_result(const ImageResult& result, const Report::Written& written) {
   for (size_t i = 0; i < result.explanations.size(); ++i) {
     const Explanation& e = result.explanations[i];
     rows.push_back({e.name, e.target.title(), e.target.unit_name() + " " + show_number(e.score),
-                    show_cost(e.forwards, e.backwards), show_duration(e.seconds),
+                    show_cost(e.forwards, e.backwards), show_duration(e.seconds), show_error(e),
                     (written.folder / written.files[i].overlay).string(), e.partial ? "partial" : ""});
   }
   print_table(rows, "  ");
@@ -49,6 +61,8 @@ void print_warnings(const ImageResult& result) {
       print_warning(result.image.path + ", " + e.name + ", " + e.target.title() + ": " + warning);
 }
 
+std::string name_of(const std::string& method) { return method.substr(0, method.find(':')); }
+
 /// One run of `vitrail explain`.
 class ExplainCommand {
  public:
@@ -56,6 +70,10 @@ class ExplainCommand {
 
   ExitCode run() {
     check_arguments();
+    if (tasks_.empty()) {
+      say(print_note, "shard " + arguments_.shard + " holds none of the photos: there is nothing to do");
+      return ExitCode::done;
+    }
     const std::atomic<bool>& cancelled = watch_interrupts();
     execution_.cancelled = &cancelled;
     execution_.listener = &progress_;
@@ -66,24 +84,46 @@ class ExplainCommand {
       say(print_note, "no method was named, taking " + chosen + " (choose with -m; `vitrail methods` lists all)");
     }
     fit_batch(loaded);
+    if (arguments_.dry_run) return estimate(with_plan(loaded));
+    run_ = describe_run(loaded);
+    if (!arguments_.force) find_former_results(tasks_, arguments_.out, loaded, run_);
+    for (const std::string& note : describe_former_results(tasks_)) say(print_note, note);
     const Model model = with_plan(loaded);
     for (const std::string& warning : model.warnings()) say(print_warning, warning);
-    return arguments_.dry_run ? estimate(model) : explain(model);
+    return explain(model);
   }
 
  private:
   /// Everything that can be wrong before the model is loaded.
   void check_arguments() {
-    for (const std::string& text : arguments_.methods)
-      for (auto& method : parse_methods(text, arguments_.seed)) methods_.push_back(std::move(method));
+    const std::string list = join(arguments_.methods, ",");
+    if (!arguments_.methods.empty()) methods_ = parse_methods(list, arguments_.seed);
+    if (!arguments_.methods.empty() && asks_for_all_methods(list)) refused_ = WhereRefused::leave_out;
     targets_ = arguments_.targets.empty() ? std::vector<std::string>{"top1"} : arguments_.targets;
     for (const std::string& target : targets_) check_target_syntax(target);
     if (!arguments_.budget.empty()) execution_.budget = Budget::parse(arguments_.budget);
     execution_.batch = arguments_.batch;
+    const Shard shard = Shard::parse(arguments_.shard);
     arguments_.model.check();
     arguments_.plan.check();
-    photos_ = arguments_.images.find();
+    tasks_ = tasks_of(arguments_.images.find(), shard);
     if (!arguments_.dry_run) check_output_folder(arguments_.out);
+  }
+
+  /// What every result of this run records of it.
+  RunRecord describe_run(const Model& model) const {
+    RunRecord run = record_run(model, methods_, targets_, execution_);
+    if (sends_samples()) arguments_.plan.describe(run);
+    run.budget = arguments_.budget;
+    run.output = arguments_.model.output;
+    run.input_size = arguments_.model.check().graph.input_size;
+    run.exif = arguments_.images.exif;
+    run.directory = fs::current_path().string();
+    return run;
+  }
+
+  bool sends_samples() const {
+    return std::any_of(methods_.begin(), methods_.end(), [](const auto& method) { return method->info().uses_plan(); });
   }
 
   /// Within --memory: the samples of a batch, with what methods hold beside them, take an eighth of the room at most.
@@ -96,15 +136,17 @@ class ExplainCommand {
     execution_.batch = std::clamp<int64_t>(room / 8 / sample, 1, execution_.batch);
   }
 
-  /// With a plan, made on the first photo that can be read, where a method sends samples through the model.
+  /// With a plan, made on the first photo that can be read, where a method sends samples through the model: the plan of
+  /// an earlier run of the same command, if there was one.
   Model with_plan(const Model& model) {
-    const bool scores = std::any_of(methods_.begin(), methods_.end(),
-                                    [](const auto& method) { return method->info().access == Access::scorer; });
-    for (const Photo& photo : photos_) {
-      if (!scores || !photo.problem.empty()) continue;
+    if (!sends_samples()) return model;
+    PlanArguments plan = arguments_.plan;
+    if (const auto former = first_former_plan(tasks_)) plan.replay(*former);
+    for (const Task& task : tasks_) {
+      if (!task.is_open()) continue;
       try {
-        const Tensor input = model.prepare(arguments_.images.read(photo.path)).input;
-        return arguments_.plan.apply(model, input, execution_.batch);
+        const Tensor input = model.prepare(arguments_.images.read(task.photo.path)).input;
+        return plan.apply(model, input, execution_.batch);
       } catch (const InputError&) {
         continue;  // named when its turn comes
       }
@@ -114,19 +156,22 @@ class ExplainCommand {
 
   ExitCode explain(const Model& model) {
     Report report(arguments_.out, model);
-    for (size_t i = 0; i < photos_.size() && !interrupted(); ++i) {
-      const Photo& photo = photos_[i];
-      progress_.set_subject(photo.path.filename().string() + " (" + std::to_string(i + 1) + " of " +
-                            std::to_string(photos_.size()) + ")");
-      if (!photo.problem.empty()) {
-        fail(report, photo);
-        continue;
-      }
-      try {
-        explain_photo(model, photo.path, report);
-      } catch (const InputError& error) {
-        print_error(error.what());
-        fail(report, {photo.path, error.what()});
+    for (size_t i = 0; i < tasks_.size() && !interrupted(); ++i) {
+      const Task& task = tasks_[i];
+      progress_.set_subject(task.photo.path.filename().string() + " (" + std::to_string(i + 1) + " of " +
+                            std::to_string(tasks_.size()) + ")");
+      if (task.former.result) {
+        ++done_;
+        add_document(task.former.result->text);
+      } else if (!task.photo.problem.empty()) {
+        fail(report, task, task.photo.problem);
+      } else {
+        try {
+          explain_photo(model, task, report);
+        } catch (const InputError& error) {
+          print_error(error.what());
+          fail(report, task, error.what());
+        }
       }
     }
     if (interrupted()) interrupt(report);
@@ -140,36 +185,58 @@ class ExplainCommand {
     return exit_code();
   }
 
-  void explain_photo(const Model& model, const fs::path& path, Report& report) {
-    const ImageResult result = explain_image(model, arguments_.images.read(path), methods_, targets_, execution_);
-    const Report::Written written = report.add(result);
+  void explain_photo(const Model& model, const Task& task, Report& report) {
+    ImageResult result =
+        explain_image(model, arguments_.images.read(task.photo.path), methods_, targets_, execution_, refused_);
+    const auto engine = result.run.engine;
+    result.run = run_;
+    result.run.engine = engine;
+    const Report::Written written = report.add(result, task.folder);
     ++done_;
     add_document(written.json);
     if (arguments_.quiet) return;
+    print_notes(result);
     print_warnings(result);
     if (!arguments_.json) print_result(result, written);
   }
 
-  void fail(Report& report, const Photo& photo) {
+  /// Once a run: methods of `-m all` that this model does not allow, and the layers that could have been chosen.
+  void print_notes(const ImageResult& result) {
+    for (const auto& [method, reason] : result.not_applicable)
+      print_once(name_of(method) + " does not apply: " + reason);
+    for (const Explanation& e : result.explanations) {
+      const auto layer = e.plan.find("layer"), others = e.plan.find("layer_alternatives");
+      if (layer != e.plan.end() && others != e.plan.end() && !others->second.empty())
+        print_once(e.name + " took the layer " + layer->second + "; others: " + others->second + " (" + e.name +
+                   ":layer=NAME)");
+    }
+  }
+
+  void print_once(const std::string& note) {
+    if (printed_.insert(note).second) print_note(note);
+  }
+
+  void fail(Report& report, const Task& task, const std::string& problem) {
     ++failed_;
-    report.add_failure(photo.path, photo.problem);
-    const Json json = {{"path", photo.path.string()}, {"error", photo.problem}};
+    report.add_failure(task.photo.path, problem, task.folder);
+    const Json json = {{"path", task.photo.path.string()}, {"error", problem}};
     add_document(json.dump(1, ' ', false, Json::error_handler_t::replace));
   }
 
   void interrupt(Report& report) {
-    const std::string note = "Interrupted: " + std::to_string(done_) + " of " + std::to_string(photos_.size()) +
-                             " photos have results; what is unfinished in them is marked as partial.";
+    const std::string note = "Interrupted: " + std::to_string(done_) + " of " + std::to_string(tasks_.size()) +
+                             " photos have results; what is unfinished in them is marked as partial. The same command "
+                             "goes on from here.";
     report.add_note(note);
     print_error(note);
   }
 
   /// The cost of the first photo that can be read stands for all.
   ExitCode estimate(const Model& model) {
-    for (const Photo& photo : photos_) {
-      if (!photo.problem.empty()) continue;
+    for (const Task& task : tasks_) {
+      if (!task.photo.problem.empty()) continue;
       try {
-        const Image image = arguments_.images.read(photo.path);
+        const Image image = arguments_.images.read(task.photo.path);
         print_estimate(estimate_explanations(model, image, methods_, targets_, execution_));
         return ExitCode::done;
       } catch (const InputError& error) {
@@ -181,7 +248,7 @@ class ExplainCommand {
 
   void print_estimate(const Estimate& estimate) {
     const auto photos =
-        std::count_if(photos_.begin(), photos_.end(), [](const Photo& photo) { return photo.problem.empty(); });
+        std::count_if(tasks_.begin(), tasks_.end(), [](const Task& task) { return task.photo.problem.empty(); });
     const double total = estimate.seconds() * static_cast<double>(photos);
     if (arguments_.json) {
       Json methods = Json::array();
@@ -231,8 +298,11 @@ class ExplainCommand {
   Execution execution_;
   Methods methods_;
   std::vector<std::string> targets_;
-  std::vector<Photo> photos_;
+  WhereRefused refused_ = WhereRefused::fail;
+  std::vector<Task> tasks_;
+  RunRecord run_;
   size_t done_ = 0, failed_ = 0;
+  std::set<std::string> printed_;
   std::string documents_;  ///< result documents, for --json
 };
 
@@ -243,12 +313,15 @@ Command explain_command(CLI::App& app) {
   auto arguments = std::make_shared<ExplainArguments>();
   arguments->model.add_to(*explain);
   arguments->images.add_to(*explain);
-  explain->add_option("-m,--methods", arguments->methods, "methods with options, e.g. sobol:grid=8,designs=16,rise")
+  explain
+      ->add_option("-m,--methods", arguments->methods,
+                   "methods with options, e.g. sobol:grid=8,designs=16,rise; all: every method that the model allows")
       ->type_name("METHODS")
       ->allow_extra_args(false);
   explain
       ->add_option("-t,--target", arguments->targets,
-                   "what to explain: top1 (default), topK, a class index or label, prob:T, A-vs-B; repeatable")
+                   "what to explain: top1 (default), topK, a class index or label, prob:T, A-vs-B, box:N, "
+                   "rect:x0:y0:x1:y1, zone:x:y, mask:FILE, out:N, similar:FILE; repeatable")
       ->type_name("TARGET")
       ->allow_extra_args(false);
   arguments->plan.add_to(*explain);
@@ -257,12 +330,18 @@ Command explain_command(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   explain->add_option("--budget", arguments->budget, "limit of each method: 2000forwards or 30s")->type_name("LIMIT");
   explain->add_option("--batch", arguments->batch, "samples a forward (default: 8)")->check(CLI::Range(1, 65536));
+  explain
+      ->add_option("--shard", arguments->shard, "part i of n of the photos, for n processes that share the work: i/n")
+      ->type_name("I/N");
+  explain->add_flag("--force", arguments->force, "computes photos again whose results are in the folder");
   explain->add_flag("--dry-run", arguments->dry_run, "only say what it would cost");
   explain->add_flag("--json", arguments->json, "one JSON document on standard output");
   explain->add_flag("--quiet", arguments->quiet, "only errors");
   explain->footer(
       "Example: vitrail explain model.onnx cat.jpg dog.jpg -m gradcam,sobol:grid=8 -t top1 -t \"tabby cat\" -o out\n"
-      "Writes DIR/PHOTO/result.json, maps and overlays for each photo, and DIR/report.html over all of them.");
+      "Example: vitrail explain model.onnx photos/ -m all -o out --shard 2/8\n"
+      "Writes DIR/PHOTO/result.json, maps and overlays for each photo, and DIR/report.html over all of them. The same\n"
+      "command again keeps what is done, computes the rest, and says which results were of other settings.");
   return {explain, [arguments] { return ExplainCommand(*arguments).run(); }};
 }
 

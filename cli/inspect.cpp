@@ -115,7 +115,11 @@ Json to_json(const Inspection& inspection) {
   const Graph& graph = *inspection.graph;
   Json layers = Json::array();
   for (const LayerInfo& layer : inspection.layers)
-    layers.push_back({{"name", layer.name}, {"value", layer.value}, {"shape", to_string(layer.shape)}});
+    layers.push_back({{"name", layer.name},
+                      {"value", layer.value},
+                      {"shape", to_string(layer.shape)},
+                      {"grid", {layer.height, layer.width}},
+                      {"channels", layer.channels}});
   Json json = {{"format", "vitrail-inspection"},
                {"version", 1},
                {"path", graph.path()},
@@ -132,6 +136,9 @@ Json to_json(const Inspection& inspection) {
     json["preprocess_source"] = model->preprocess_source();
     json["labels"] = model->labels().size();
     json["logits"] = model->logits_value();
+    json["output"] = {{"kind", to_string(model->output_kind())},
+                      {"description", model->output_description()},
+                      {"values", model->output_values()}};
     json["warnings"] = model->warnings();
   }
   return json;
@@ -139,9 +146,13 @@ Json to_json(const Inspection& inspection) {
 
 void print_layers(const std::vector<LayerInfo>& layers) {
   constexpr size_t shown = 6;
+  const auto grid = [](const LayerInfo& layer) {
+    return std::to_string(layer.height) + " x " + std::to_string(layer.width) + " positions, " +
+           std::to_string(layer.channels) + " channels";
+  };
   std::vector<std::vector<std::string>> rows;
   for (size_t i = 0; i < layers.size() && i < shown; ++i)
-    rows.push_back({layers[i].name, to_string(layers[i].shape), i == 0 ? "proposed" : ""});
+    rows.push_back({layers[i].name, to_string(layers[i].shape), grid(layers[i]), i == 0 ? "proposed" : ""});
   std::cout << "layers for gradcam" << (layers.empty() ? ": none keeps positions of the photo" : "") << '\n';
   print_table(rows, "  ");
   if (layers.size() > shown) std::cout << "  and " << layers.size() - shown << " more (--json lists all)\n";
@@ -161,7 +172,8 @@ void print_inspection(const Inspection& inspection) {
     rows.push_back({"preprocessing", model->preprocess().to_json()});
     rows.push_back({"", "from " + model->preprocess_source()});
     rows.push_back({"labels", model->labels().empty() ? "none" : std::to_string(model->labels().size())});
-    rows.push_back({"logits", model->logits_value()});
+    rows.push_back({"output is", model->output_description()});
+    rows.push_back({is_row(model->output_kind()) ? "logits" : "from", joined(model->output_values())});
   }
   std::string operators;
   for (const auto& [op, count] : count_operators(graph))

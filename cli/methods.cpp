@@ -24,6 +24,8 @@ std::string access_of(const MethodInfo& info) {
       return "gradients";
     case Access::layer:
       return "layers";
+    case Access::graph:
+      return "operators";
   }
   throw_internal_error("a known access", __FILE__, __LINE__, info.name);
 }
@@ -35,17 +37,18 @@ Json to_json(const MethodInfo& info) {
                        {"type", option.type},
                        {"default", option.default_value},
                        {"description", option.description}});
-  return {{"name", info.name},       {"family", info.family},    {"aliases", info.aliases},
-          {"summary", info.summary}, {"needs", access_of(info)}, {"signed", info.is_signed},
-          {"unit", info.unit},       {"cost", info.cost},        {"guarantees", info.guarantees},
-          {"source", info.source},   {"options", options}};
+  return {
+      {"name", info.name},       {"family", info.family},         {"aliases", info.aliases},  {"summary", info.summary},
+      {"formula", info.formula}, {"needs", access_of(info)},      {"signed", info.is_signed}, {"unit", info.unit},
+      {"cost", info.cost},       {"guarantees", info.guarantees}, {"source", info.source},    {"options", options}};
 }
 
 void print_method(const MethodInfo& info) {
   std::cout << info.name;
   for (const std::string& alias : info.aliases) std::cout << " (" << alias << ")";
   std::cout << ": " << info.summary << "\n\n";
-  print_table({{"needs", access_of(info) + " of the model"},
+  print_table({{"formula", info.formula},
+               {"needs", access_of(info) + " of the model"},
                {"map", info.unit + (info.is_signed ? ", signed" : ", unsigned")},
                {"cost", info.cost},
                {"guarantees", info.guarantees},
@@ -85,7 +88,7 @@ ExitCode run(const MethodsArguments& arguments) {
 Command methods_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("methods", "lists the methods, or describes one with its options");
   auto arguments = std::make_shared<MethodsArguments>();
-  command->add_option("name", arguments->name, "a method, e.g. sobol")->type_name("NAME");
+  command->add_option("name", arguments->name, "a method, e.g. sobol")->type_name("METHOD");
   command->add_flag("--json", arguments->json, "one JSON document on standard output");
   command->footer("Example: vitrail methods sobol");
   return {command, [arguments] { return run(*arguments); }};

@@ -2,6 +2,8 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 
 #include "vitrail/error.h"
 #include "vitrail/memory.h"
@@ -28,6 +30,26 @@ Json read_plan(const std::string& path) {
   throw UsageError("--plan is '" + path + "', which records no plan" + expected);
 }
 
+/// What its explanations found of local runs, together: "32x32:8 28x28:0"; "auto" where they say nothing.
+std::string read_incremental(const std::string& path) {
+  std::ifstream file(path);
+  const Json json = Json::parse(file, nullptr, /*allow_exceptions=*/false);
+  std::set<std::string> words;
+  const auto add = [&](const Json& plan) {
+    std::istringstream text(plan.value("incremental", ""));
+    for (std::string word; text >> word;) words.insert(word);
+  };
+  if (json.contains("engine")) add(json);
+  if (json.contains("explanations"))
+    for (const Json& explanation : json["explanations"])
+      if (explanation.is_object() && explanation.contains("plan") && explanation["plan"].is_object())
+        add(explanation["plan"]);
+  if (words.contains("none")) return "none";
+  std::string all;
+  for (const std::string& word : words) all += (all.empty() ? "" : " ") + word;
+  return all.empty() ? "auto" : all;
+}
+
 }  // namespace
 
 void PlanArguments::add_to(CLI::App& app) {
@@ -37,27 +59,71 @@ void PlanArguments::add_to(CLI::App& app) {
       ->type_name("auto|none|FILE");
   app.add_option("--precision", precision, "of scores: float32 (default) or bf16 where the processor computes in it")
       ->check(CLI::IsMember({"float32", "bf16"}));
+  app.add_option("--incremental", incremental,
+                 "images that differ little from known ones: auto (default), compute what differs where that is found "
+                 "to pay; none, always whole images")
+      ->check(CLI::IsMember({"auto", "none"}));
 }
 
-PlanArguments::Choice PlanArguments::parse() const {
+PlanArguments::Choice PlanArguments::read_choice(const std::map<std::string, std::string>& recorded,
+                                                 const std::string& where) {
+  const auto value = [&](const char* key, const char* otherwise) {
+    const auto found = recorded.find(key);
+    return found == recorded.end() ? std::string(otherwise) : found->second;
+  };
   Choice choice;
-  choice.options.precision = precision;
-  if (plan == "none") choice.wanted = false;
-  if (plan == "none" || plan == "auto") return choice;
-  const Json recorded = read_plan(plan);
+  choice.wanted = value("engine", "") == "plan";
+  choice.options.precision = value("precision", "float32");
+  choice.options.side_by_side = value("side_by_side", "no") == "yes";
   try {
-    choice.wanted = recorded.value("engine", "") == "plan";
-    choice.options.precision = recorded.value("precision", "float32");
-    choice.options.chunk = std::stoll(recorded.value("chunk", "0"));
-    choice.options.side_by_side = recorded.value("side_by_side", "no") == "yes";
+    choice.options.chunk = std::stoll(value("chunk", "0"));
   } catch (const std::exception&) {
     choice.options.chunk = -1;
   }
   const std::string& found = choice.options.precision;
   if (choice.options.chunk < 0 || (found != "float32" && found != "bf16"))
-    throw UsageError("the plan in " + plan + " is " + recorded.dump() +
+    throw UsageError("the plan in " + where + " is " + Json(recorded).dump() +
                      "; expected a precision (float32 or bf16) and a chunk, a number in quotes.");
   return choice;
+}
+
+PlanArguments::Choice PlanArguments::parse() const {
+  Choice choice;
+  choice.options.precision = precision;
+  choice.options.incremental = incremental;
+  if (plan == "none") choice.wanted = false;
+  if (plan == "auto" && !replayed_.empty()) {
+    choice = read_choice(replayed_, "the former result");
+    choice.options.incremental = incremental;
+    return choice;
+  }
+  if (plan == "none" || plan == "auto") return choice;
+  const Json recorded = read_plan(plan);
+  std::map<std::string, std::string> texts;
+  for (const auto& [key, value] : recorded.items())
+    texts[key] = value.is_string() ? value.get<std::string>() : "(" + value.dump() + ")";
+  choice = read_choice(texts, plan);
+  choice.options.incremental = incremental == "auto" ? read_incremental(plan) : incremental;
+  return choice;
+}
+
+void PlanArguments::describe(RunRecord& run) const {
+  run.plan = plan == "none"   ? "none"
+             : plan == "auto" ? (precision == "float32" ? "auto" : "auto " + precision)
+                              : "file";
+  if (incremental != "auto") run.plan += ", whole images";
+  run.engine = {{"engine", "plain"}};
+  const Choice choice = parse();
+  if (plan == "auto" || !choice.wanted) return;
+  run.engine = {{"engine", "plan"},
+                {"precision", choice.options.precision},
+                {"chunk", std::to_string(choice.options.chunk)},
+                {"side_by_side", choice.options.side_by_side ? "yes" : "no"}};
+}
+
+void PlanArguments::replay(const RunRecord& run) {
+  const auto engine = run.engine.find("engine");
+  if (plan == "auto" && engine != run.engine.end() && engine->second == "plan") replayed_ = run.engine;
 }
 
 Model PlanArguments::apply(const Model& model, const Tensor& input, int64_t& batch) const {

@@ -24,20 +24,33 @@ Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : 
 
 Json to_json(const std::vector<Prediction>& prediction) {
   Json list = Json::array();
-  for (const Prediction& p : prediction)
+  for (const Prediction& p : prediction) {
     list.push_back({{"index", p.index},
                     {"label", p.label.empty() ? Json(nullptr) : Json(p.label)},
                     {"logit", finite_or_null(p.logit)},
                     {"probability", finite_or_null(p.probability)}});
+    if (p.area) list.back()["area"] = *p.area;
+    if (p.box) list.back()["box"] = {{"x0", p.box->x0}, {"y0", p.box->y0}, {"x1", p.box->x1}, {"y1", p.box->y1}};
+  }
   return list;
+}
+
+/// "logit 9.1"; of a segmentation also the share of the photo; of a box its place.
+std::string details_of(const Prediction& p) {
+  if (p.box)
+    return "box " + show_number(p.box->x0) + ":" + show_number(p.box->y0) + ":" + show_number(p.box->x1) + ":" +
+           show_number(p.box->y1);
+  return "logit " + show_number(p.logit) + (p.area ? ", " + show_share(*p.area) + " of the photo" : "");
 }
 
 void print_prediction(const std::string& path, const std::vector<Prediction>& prediction) {
   std::cout << path << '\n';
   std::vector<std::vector<std::string>> rows;
   for (const Prediction& p : prediction)
-    rows.push_back({std::to_string(p.index), p.label, show_share(p.probability), "logit " + show_number(p.logit)});
+    rows.push_back(
+        {std::to_string(p.index), p.label, std::isnan(p.probability) ? "" : show_share(p.probability), details_of(p)});
   print_table(rows, "  ");
+  if (rows.empty()) std::cout << "  nothing found\n";
 }
 
 /// One run of `vitrail predict`.
@@ -73,8 +86,8 @@ class PredictCommand {
   void predict(const Model& model, const Photo& photo) {
     if (!photo.problem.empty()) return fail(photo);
     try {
-      const Tensor input = model.prepare(arguments_.images.read(photo.path)).input;
-      const std::vector<Prediction> prediction = model.predict(input, arguments_.top).at(0);
+      const PreparedImage prepared = model.prepare(arguments_.images.read(photo.path));
+      const std::vector<Prediction> prediction = model.predict(prepared, arguments_.top);
       ++done_;
       images_.push_back({{"path", photo.path.string()}, {"prediction", to_json(prediction)}});
       progress_.on_end();

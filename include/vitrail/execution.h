@@ -33,7 +33,8 @@ class Listener {
 struct Execution {
   int64_t batch = 8;  ///< samples a forward; larger batches rarely help on a CPU
   Budget budget = {};
-  Listener* listener = nullptr;                  ///< not owned; may be null
+  bool incremental = true;       ///< of images that differ little from known ones compute what differs, where that pays
+  Listener* listener = nullptr;  ///< not owned; may be null
   const std::atomic<bool>* cancelled = nullptr;  ///< not owned; set it to stop with a partial result
 };
 

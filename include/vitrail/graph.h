@@ -61,6 +61,8 @@ struct LayerInfo {
   std::string value;  ///< the ONNX value
   Shape shape;
   std::string op;
+  /// Of its positions, where a Probe proposes it: numbers a position, rows and columns.
+  int64_t channels = 0, height = 0, width = 0;
 };
 
 struct LoadOptions {
@@ -118,6 +120,11 @@ class Graph {
 
   /// Nodes whose gradient is zero almost everywhere, on a path from `from` to `to` ("Sign node 'sign_3'").
   std::vector<std::string> non_differentiable(const std::string& from, const std::string& to) const;
+
+  /// Values that depend on the input but not on `from`, and that the nodes between `from` and `to` take in: what runs
+  /// past it. With all of them fed beside `from`, run() computes only what depends on `from`. `to` itself where it does
+  /// not.
+  std::vector<std::string> beside(const std::string& from, const std::string& to) const;
 
   /// What loading did and found: rewrites, folded nodes, built-in preprocessing. For `inspect`.
   const std::vector<std::string>& notes() const;

@@ -24,20 +24,25 @@ struct OptionInfo {
 };
 
 /// What a method asks of the model.
-enum class Access { scorer, gradient, layer };
+enum class Access { scorer, gradient, layer, graph };
 
 struct MethodInfo {
   std::string name;
-  std::string family;  ///< "gradient", "cam", "perturbation"
+  std::string family;  ///< "gradient", "cam", "relevance", "perturbation"
   std::vector<std::string> aliases = {};
-  std::string summary;     ///< one sentence
-  std::string cost;        ///< in forwards, as a formula of the options: "designs x replicates x (grid^2 + 1)"
-  std::string guarantees;  ///< what is exact, what is sampled, what completeness holds
-  std::string source;      ///< the paper
+  std::string summary;       ///< one sentence
+  std::string formula = {};  ///< of the map, one line of plain text: "x * dg/dx"
+  std::string cost;          ///< in forwards, as a formula of the options: "designs x replicates x (grid^2 + 1)"
+  std::string guarantees;    ///< what is exact, what is sampled, what completeness holds
+  std::string source;        ///< the paper
   Access access = Access::scorer;
+  bool scores_inputs = false;  ///< of a layer method: it scores whole inputs too, so a plan for scoring helps
   bool is_signed = true;
   std::string unit;
   std::vector<OptionInfo> options = {};
+
+  /// It sends whole inputs through the model without gradients, as a plan does fast.
+  bool uses_plan() const { return access == Access::scorer || scores_inputs; }
 };
 
 /// A parsed method: name and options. Immutable; may be run from several threads at once.
@@ -57,6 +62,12 @@ class Method {
     int64_t forwards = 0, backwards = 0;
   };
   virtual Cost cost(int64_t height, int64_t width, int64_t targets) const = 0;
+
+  /// The same where the network is known: the cost of layer methods may be that of the layer's channels or positions,
+  /// which cost() leaves out. Default: cost().
+  virtual Cost cost_on(const Scorer& scorer, int64_t height, int64_t width) const {
+    return cost(height, width, static_cast<int64_t>(scorer.targets().size()));
+  }
 };
 
 /// Every method, in the order of the documentation.
@@ -66,7 +77,11 @@ std::vector<MethodInfo> methods();
 std::unique_ptr<Method> parse_method(const std::string& text);
 
 /// Parses a list "sobol:grid=8,designs=16,rise:masks=2000,saliency": a piece `key=value` continues
-/// the method before it. `seed` is given to every method that draws numbers and does not name its own.
+/// the method before it. `seed` is given to every method that draws numbers and does not name its own. The word "all"
+/// stands for every method that the list does not name, with its defaults.
 std::vector<std::unique_ptr<Method>> parse_methods(const std::string& text, std::optional<uint64_t> seed = {});
+
+/// True where such a list holds the word "all": then methods that a model does not allow are no mistake of the caller.
+bool asks_for_all_methods(const std::string& text);
 
 }  // namespace vitrail

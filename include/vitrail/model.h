@@ -10,6 +10,7 @@
 
 #include <vitrail/graph.h>
 #include <vitrail/image.h>
+#include <vitrail/output.h>
 #include <vitrail/plan.h>
 #include <vitrail/preprocess.h>
 #include <vitrail/scorer.h>
@@ -18,22 +19,34 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 namespace vitrail {
 
+class SpatialLayouts;
+
 struct ModelOptions {
   LoadOptions graph = {};
-  std::string preprocess = {};  ///< a preset (imagenet, half, unit, raw) or the path of a JSON record; empty: found
-  std::string output = {};      ///< which output, where the model has several; empty: the only one
+  /// A preset (imagenet, half, unit, raw), the path of a JSON record, or what stands under "preprocess" in one, as text
+  /// that begins with a brace; empty: found.
+  std::string preprocess = {};
+  std::string output = {};  ///< which output, where the model has several; empty: the only one
 };
 
+class OutputReader;
+
+/// One line of what a model says of a photo. Of a class of a row: logit and softmax probability. Of a row of values:
+/// the value as `logit`, no probability. Of a segmentation: their means over the class's cells. Of a detector: a box
+/// and its score as `probability`, no logit. What does not exist is NaN.
 struct Prediction {
   int64_t index = 0;
   std::string label;
   double logit = 0;
   double probability = 0;
+  std::optional<double> area = {};    ///< of a segmentation: share of the cells
+  std::optional<Rectangle> box = {};  ///< of a detector
 };
 
 class Model {
@@ -51,15 +64,40 @@ class Model {
 
   PreparedImage prepare(const Image& image) const;
 
-  /// [N,C,H,W] -> logits [N,K] (the value before a trailing Softmax). Differentiable in `inputs`.
-  Tensor logits(const Tensor& inputs, const RunOptions& options = {}) const;
+  /// What the outputs are, the graph values that hold them, and both in words.
+  OutputKind output_kind() const;
+  std::vector<std::string> output_values() const;
+  std::string output_description() const;
+
+  /// [N,C,H,W] -> what the model gives. Differentiable in `inputs`.
+  ModelOutput outputs(const Tensor& inputs, const RunOptions& options = {}) const;
 
   /// The same with the value of an inner layer replaced: only what lies behind it is computed again.
+  ModelOutput outputs_from(const Tensor& inputs, const std::string& layer, const Tensor& value,
+                           const RunOptions& options = {}) const;
+
+  /// As outputs(), by the plan where there is one; without gradients.
+  ModelOutput plan_outputs(const Tensor& inputs) const;
+
+  /// outputs().scores of a row [N,K] (the value before a trailing Softmax); ModelError for a detector or a grid.
+  Tensor logits(const Tensor& inputs, const RunOptions& options = {}) const;
+
+  /// The same from outputs_from().
   Tensor logits_from(const Tensor& inputs, const std::string& layer, const Tensor& value,
                      const RunOptions& options = {}) const;
 
-  /// The `top` best classes of each input.
+  /// What the model gives for `samples` samples from whatever values of the graph are fed.
+  ModelOutput outputs_of(const Feeds& feeds, int64_t samples, const RunOptions& options = {}) const;
+
+  /// The `top` best classes, boxes (after suppression) or values of each input. Boxes are in pixels of the input.
   std::vector<std::vector<Prediction>> predict(const Tensor& inputs, int64_t top = 5) const;
+
+  /// The same for one photo. Boxes are in pixels of the photo.
+  std::vector<Prediction> predict(const PreparedImage& photo, int64_t top = 5) const;
+
+  /// Resolves target strings for a photo: top1, box:1 and zone:x:y follow what the model says of it. Throws UsageError
+  /// for a target that this kind of output does not have, InputError for one that this photo does not.
+  std::vector<Target> targets(std::span<const std::string> strings, const PreparedImage& photo) const;
 
   /// The scores of these targets, with gradients and layers.
   std::unique_ptr<Probe> probe(std::vector<Target> targets, const RunOptions& options = {}) const;
@@ -76,26 +114,34 @@ class Model {
 
   /// [N,C,H,W] -> the model's own input layout.
   Tensor to_layout(const Tensor& inputs) const;
+  /// What the values of `output_values()`, from the graph or a plan, say of so many samples.
+  ModelOutput read_outputs(const Tensors& values, int64_t samples) const;
 
-  /// The graph values that `logits()` feeds and fetches.
+  /// The graph values that outputs() feeds and fetches; of several, the first.
   const std::string& input_value() const { return input_value_; }
-  const std::string& logits_value() const { return logits_value_; }
-  /// True where the file gives probabilities and holds no logits: `logits()` is their logarithm then.
-  bool logits_are_log_probabilities() const { return log_probabilities_; }
+  std::string logits_value() const { return output_values().front(); }
+  /// The one value that the scores come from. Throws ModelError, naming `method`, where there are several.
+  std::string only_output_value(const std::string& method) const;
+  /// Nodes between a value and the outputs whose gradient is zero almost everywhere.
+  std::vector<std::string> non_differentiable(const std::string& from) const;
+  /// How the graph's values lie over the photo (model/layout.h). Found at the first call.
+  const SpatialLayouts& layouts() const;
 
  private:
   Model() = default;
-  /// [N,K] logits of what a graph or a plan gave.
-  Tensor finish_logits(const Tensor& output, int64_t samples) const;
+  /// Throws where the output is no row of scores although nothing else was said of it.
+  void check_output() const;
 
   std::shared_ptr<const Graph> graph_;
   std::shared_ptr<const Plan> plan_;
+  struct LazyLayouts;
+  std::shared_ptr<LazyLayouts> layouts_;  ///< shared by copies, which have the same graph
+  std::shared_ptr<const OutputReader> reader_;
   Preprocess preprocess_;
   std::vector<std::string> labels_;
   std::string preprocess_source_;
   std::vector<std::string> warnings_;
-  std::string input_value_, logits_value_;
-  bool log_probabilities_ = false;
+  std::string input_value_;
 };
 
 }  // namespace vitrail

@@ -1,6 +1,6 @@
 #pragma once
 
-// A plan: how one stretch of a graph, from an input to an output, is best computed on this machine. For scoring only.
+// A plan: how one stretch of a graph, from an input to its outputs, is best computed on this machine. For scoring only.
 //
 // What a plan does differently from Graph::run, while it computes the same function:
 //
@@ -33,11 +33,17 @@ struct PlanOptions {
   int64_t batch = 8;                  ///< samples that runs will bring at a time
   int64_t chunk = 0;          ///< samples a pass; 0: the fastest of 1, 2, 4, 8 and the batch (up to 64), by timing
   bool side_by_side = false;  ///< a chunk on each thread; chosen by timing where `chunk` is 0
-  /// Multiply-adds below which a layer is left to ATen's own kernels: preparing a call of oneDNN takes about 15 us.
+  bool direct = true;  ///< layers by oneDNN itself, where vitrail was built with it; else by libtorch's operators
+  /// Multiply-adds below which a layer is left to ATen's own kernels where libtorch's operators would have to prepare a
+  /// call of oneDNN, which takes about 15 us.
   int64_t small_layer = 1'000'000;
   /// Refused where max |plan - graph| / max |graph| over the samples is more: as a default 1e-4 in float32 and 1.5e-2
   /// in bf16, where also the samples must keep their order (rank correlation >= .95).
   double tolerance = 0;
+  /// Runs of samples that differ from a known one in a rectangle (Scorer::local) compute again only what that touches:
+  /// "auto", where it pays by timing when a size first comes; "none", never; or what a result recorded, "32x32:8
+  /// 96x96:0": sizes in pixels with the samples a pass, 0 for those that did not pay.
+  std::string incremental = "auto";
   /// What the plan is compared and timed on, in the shape of the graph's input; undefined: sixteen of noise.
   Tensor samples = {};
 };
@@ -57,12 +63,17 @@ class Plan {
  public:
   struct Attempt;
 
-  /// Makes a plan from the graph's value `input` (it may be an inner one) to `output`.
+  /// Makes a plan from the graph's value `input` (it may be an inner one) to `output`, or to several at once.
   static Attempt make(const Graph& graph, const std::string& input, const std::string& output,
                       const PlanOptions& options = {});
+  static Attempt make(const Graph& graph, const std::string& input, const std::vector<std::string>& outputs,
+                      const PlanOptions& options = {});
 
-  /// The value of `output`, float32, without gradients. `input` as Graph::run takes it, of any batch.
+  /// The value of the (first) output, float32, without gradients. `input` as Graph::run takes it, of any batch.
   Tensor run(const Tensor& input) const;
+
+  /// The values of all outputs, in the order in which they were asked for.
+  Tensors run_all(const Tensor& input) const;
 
   const std::vector<PlanStep>& steps() const;
   int64_t chunk() const;
@@ -76,6 +87,7 @@ class Plan {
   std::map<std::string, std::string> record() const;
 
   struct Impl;
+  std::shared_ptr<const Impl> impl() const;  ///< for what is built on plans inside the library
 
  private:
   explicit Plan(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}

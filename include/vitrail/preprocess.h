@@ -56,8 +56,9 @@ struct Preprocess {
 
 /// A photo as the model sees it.
 struct PreparedImage {
-  Tensor input;      ///< float32 [1,C,H,W]: always this layout; Model turns it into the model's own
-  Rectangle placed;  ///< the part of the photo that the model saw
+  Tensor input;                   ///< float32 [1,C,H,W]: always this layout; Model turns it into the model's own
+  Rectangle placed;               ///< the part of the photo that the model saw
+  int64_t width = 0, height = 0;  ///< of the photo
 };
 
 /// Resizes, crops and normalises. Throws InputError where the rule is `none` and the size differs.

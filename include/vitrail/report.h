@@ -9,8 +9,8 @@
 //
 // A photo gets the folder OUT/STEM/ with a map, cells, standard error and overlay an explanation, and
 // `result.json`, which is written last: its presence means that the image is complete (docs/result.md).
-// OUT/report.html shows all of them; it is one file without outside references, and it is written as the
-// photos come, so that memory does not grow with their number.
+// OUT/report.html shows everything in OUT, results of earlier runs and of other shards too; it is one file without
+// outside references, made photo by photo from their folders, so that memory does not grow with their number.
 //
 // Every file appears under its name only when it is whole. A disk that is full or a folder that may not
 // be written is a MachineError that names the file. Not thread-safe.
@@ -21,6 +21,7 @@
 #include <vitrail/method.h>
 #include <vitrail/model.h>
 #include <vitrail/preprocess.h>
+#include <vitrail/run_record.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -38,7 +39,14 @@ struct ImageResult {
   Rectangle placed;                       ///< the part of the photo that the model saw, in its pixels
   std::vector<Prediction> prediction;     ///< the five best classes
   std::vector<Explanation> explanations;  ///< methods in the given order, targets fastest
-  bool interrupted = false;               ///< cancelled before every method was started
+  bool interrupted = false;               ///< cancelled before every method was done
+
+  /// A method that was to run where the model allows it, and the reason why this one does not.
+  struct Inapplicable {
+    std::string method, reason;
+  };
+  std::vector<Inapplicable> not_applicable;
+  RunRecord run;
 
   /// Interrupted, or one of the explanations is.
   bool partial() const;
@@ -46,10 +54,19 @@ struct ImageResult {
 
 using Methods = std::vector<std::unique_ptr<Method>>;
 
+/// What becomes of a method that the model does not allow (no layer with positions, no attention, an option that does
+/// not fit): its error is thrown, or the method is left out and named in the result with the reason.
+enum class WhereRefused { fail, leave_out };
+
 /// Runs every method for every target on one photo; the targets share the forwards of a method.
 /// `execution.budget` is the limit of each method; a cancellation ends the method that runs and starts no other.
 ImageResult explain_image(const Model& model, const Image& image, const Methods& methods,
-                          std::span<const std::string> targets, const Execution& execution = {});
+                          std::span<const std::string> targets, const Execution& execution = {},
+                          WhereRefused refused = WhereRefused::fail);
+
+/// The record of such a run, as far as the arguments say.
+RunRecord record_run(const Model& model, const Methods& methods, std::span<const std::string> targets,
+                     const Execution& execution);
 
 /// The methods of choice where the user names none: a class-activation map where the network keeps
 /// positions of the photo in some layer, and Sobol indices.
@@ -76,8 +93,12 @@ struct ExplanationFiles {
   std::map<std::string, std::string> extras{};
 };
 
-/// The text of result.json.
-std::string result_to_json(const ImageResult& result, const Model& model, const std::vector<ExplanationFiles>& files);
+/// The text of result.json. `checksums`: SHA-256 of the files by name.
+std::string result_to_json(const ImageResult& result, const Model& model, const std::vector<ExplanationFiles>& files,
+                           const std::map<std::string, std::string>& checksums = {});
+
+/// The folder of each photo inside the output: STEM, or STEM-2, STEM-3 where stems collide, in the order given.
+std::vector<std::string> folder_names(std::span<const std::filesystem::path> photos);
 
 /// Creates the folder where needed and tries to write in it. Throws MachineError.
 void check_output_folder(const std::filesystem::path& folder);
@@ -93,11 +114,12 @@ class Report {
     std::string json;                     ///< the text of result.json
   };
 
-  /// Writes the folder of one photo. A former result in it is withdrawn first.
-  Written add(const ImageResult& result);
+  /// Writes the folder of one photo. A former result in it is withdrawn first. `name`: of the folder, as folder_names()
+  /// gives it for all photos of several runs; empty: the first name that no photo of this report has.
+  Written add(const ImageResult& result, const std::string& name = {});
 
   /// A photo that could not be explained: named in the report, a former result of it is withdrawn.
-  void add_failure(const std::filesystem::path& image, const std::string& message);
+  void add_failure(const std::filesystem::path& image, const std::string& message, const std::string& name = {});
 
   /// A line of the report about the run as a whole.
   void add_note(const std::string& note);

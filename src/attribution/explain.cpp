@@ -1,8 +1,6 @@
 #include <vitrail/explain.h>
 #include <vitrail/method.h>
 
-#include <ATen/core/grad_mode.h>
-
 #include <array>
 #include <iterator>
 
@@ -12,10 +10,9 @@ namespace vitrail {
 
 PreparedRun prepare_run(const Model& model, const Image& image, const std::string& target) {
   check_target_syntax(target);
-  const Tensor input = model.prepare(image).input;
-  const at::NoGradGuard no_grad;
+  const PreparedImage photo = model.prepare(image);
   const std::array<std::string, 1> strings = {target};
-  return {input, model.probe(resolve_targets(strings, model.logits(input)[0], model.labels()))};
+  return {photo.input, model.probe(model.targets(strings, photo))};
 }
 
 std::vector<Explanation> explain(const Model& model, const Image& image, const std::string& methods,

@@ -10,7 +10,7 @@ namespace {
 const MethodList& entries() {
   static const MethodList all = [] {
     MethodList list;
-    for (const auto& family : {gradient_methods(), cam_methods(), perturbation_methods()})
+    for (const auto& family : {gradient_methods(), cam_methods(), relevance_methods(), perturbation_methods()})
       list.insert(list.end(), family.begin(), family.end());
     return list;
   }();
@@ -57,6 +57,8 @@ struct WrittenMethod {
   Settings settings;
 };
 
+const std::string kAll = "all";
+
 std::vector<WrittenMethod> read_methods(const std::string& text) {
   std::vector<WrittenMethod> methods;
   for (const std::string& piece : split_at_commas(text)) {
@@ -82,6 +84,26 @@ bool draws_numbers(const MethodInfo& info) {
                      [](const auto& option) { return option.name == "seed"; });
 }
 
+/// In place of "all" the methods that the list does not name.
+std::vector<WrittenMethod> with_all_methods(std::vector<WrittenMethod> written) {
+  const auto is_all = [](const WrittenMethod& method) { return method.name == kAll; };
+  const auto all = std::find_if(written.begin(), written.end(), is_all);
+  if (all == written.end()) return written;
+  if (!all->settings.empty() || std::count_if(written.begin(), written.end(), is_all) > 1)
+    throw UsageError(
+        "\"all\" is said once and takes no options; give a method its options by name, as in "
+        "\"all,sobol:grid=11\".");
+  std::vector<const MethodEntry*> named;
+  for (const WrittenMethod& method : written)
+    if (!is_all(method)) named.push_back(&find_method(method.name));
+  std::vector<WrittenMethod> others;
+  for (const MethodEntry* entry : entries())
+    if (std::find(named.begin(), named.end(), entry) == named.end()) others.push_back({entry->info().name, {}});
+  const auto place = written.erase(all);
+  written.insert(place, others.begin(), others.end());
+  return written;
+}
+
 }  // namespace
 
 std::vector<MethodInfo> methods() {
@@ -90,9 +112,14 @@ std::vector<MethodInfo> methods() {
   return infos;
 }
 
+bool asks_for_all_methods(const std::string& text) {
+  const auto written = read_methods(text);
+  return std::any_of(written.begin(), written.end(), [](const auto& method) { return method.name == kAll; });
+}
+
 std::vector<std::unique_ptr<Method>> parse_methods(const std::string& text, std::optional<uint64_t> seed) {
   std::vector<std::unique_ptr<Method>> methods;
-  for (auto& [name, settings] : read_methods(text)) {
+  for (auto& [name, settings] : with_all_methods(read_methods(text))) {
     const MethodEntry& entry = find_method(name);
     if (seed && draws_numbers(entry.info()) && !has_key(settings, "seed"))
       settings.emplace_back("seed", write_value(*seed));
@@ -119,8 +146,9 @@ void check_call(const std::string& method, const Scorer& scorer, const Tensor& i
 }
 
 void refuse_access(const MethodInfo& info) {
-  const std::string needs = info.access == Access::layer ? "the layers of a network (a Probe)"
-                                                         : "the gradients of a network (a DifferentiableScorer)";
+  const std::string needs = info.access == Access::graph   ? "the operators of a network (a Probe of a Model)"
+                            : info.access == Access::layer ? "the layers of a network (a Probe)"
+                                                           : "the gradients of a network (a DifferentiableScorer)";
   throw UsageError(info.name + " needs " + needs +
                    ", and this scorer gives less. Load the model as a graph, or take a black-box method: occlusion, " +
                    "rise or sobol.");
@@ -136,6 +164,10 @@ std::string why_zero(Access access) {
     case Access::layer:
       return "no cell of the layer speaks for the target (relu=false shows what speaks against it), or the gradient "
              "vanishes there.";
+    case Access::graph:
+      return "nothing of the target's score comes back to the input: the score is zero, or no node on the way passes "
+             "it "
+             "on.";
   }
   VITRAIL_CHECK(false, "unknown access");
   return {};

@@ -29,16 +29,20 @@ std::string error_of(const std::string& text) {
 TEST(Methods, AreListedInTheOrderOfTheDocumentation) {
   std::vector<std::string> names;
   for (const MethodInfo& info : methods()) names.push_back(info.name);
-  EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad",
-                                 "vargrad", "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam",
-                                 "gradcam", "gradcam_pp", "hirescam", "elementwise_cam", "layercam", "xgradcam",
+  EXPECT_THAT(names, ElementsAre("saliency", "gradient_x_input", "integrated_gradients", "guided_ig", "blur_ig", "xrai",
+                                 "smoothgrad", "squaregrad", "vargrad", "expected_gradients", "fullgrad",
+                                 "guided_backprop", "deconvnet", "guided_gradcam", "conductance", "internal_influence",
+                                 "layer_ig", "gradcam", "gradcam_pp", "smooth_gradcam_pp", "cam", "hirescam",
+                                 "elementwise_cam", "layercam", "xgradcam", "shapley_cam", "eigen_cam", "eigen_gradcam",
+                                 "fem", "random_cam", "scorecam", "ss_cam", "is_cam", "ablation_cam", "recipro_cam",
+                                 "lrp", "attn_lrp", "deeplift", "attention_rollout", "gradient_rollout", "legrad",
                                  "occlusion", "feature_ablation", "rise", "lime", "kernel_shap", "shapley",
                                  "exact_shapley", "owen", "sobol", "hsic", "morris", "dgsm", "dgsm_morris"));
 }
 
 TEST(Methods, DescribeThemselves) {
   for (const MethodInfo& info : methods()) {
-    for (const std::string& text : {info.summary, info.cost, info.guarantees, info.source, info.unit})
+    for (const std::string& text : {info.summary, info.formula, info.cost, info.guarantees, info.source, info.unit})
       EXPECT_FALSE(text.empty()) << info.name;
     for (const OptionInfo& option : info.options)
       for (const std::string& text : {option.name, option.type, option.default_value, option.description})
@@ -46,37 +50,75 @@ TEST(Methods, DescribeThemselves) {
   }
 }
 
+TEST(Methods, FormulasAreOneLineOfPlainText) {
+  for (const MethodInfo& info : methods())
+    EXPECT_EQ(info.formula.find_first_of("\n\\$`"), std::string::npos) << info.name;
+}
+
+TEST(MethodLists, AllStandsForTheMethodsThatAreNotNamed) {
+  const auto names = [](const std::string& text) {
+    std::vector<std::string> list;
+    for (const auto& method : parse_methods(text, 7)) list.push_back(method->info().name);
+    return list;
+  };
+  const std::vector<std::string> all = names("all");
+  EXPECT_EQ(all.size(), methods().size());
+  std::vector<std::string> mixed = names("sobol:grid=3,all");
+  EXPECT_EQ(mixed.size(), all.size()) << "each once";
+  EXPECT_EQ(mixed[0], "sobol");
+  EXPECT_EQ(names("all,sobol:grid=3").back(), "sobol");
+  EXPECT_EQ(names("all,ig:steps=4").back(), "integrated_gradients") << "an alias names the same method";
+  EXPECT_THAT(parse_methods("all,sobol:grid=3").back()->canonical(), HasSubstr("grid=3"));
+  EXPECT_TRUE(asks_for_all_methods("saliency,all"));
+  EXPECT_FALSE(asks_for_all_methods("saliency"));
+  EXPECT_THAT(error_of("all,all"), HasSubstr("once"));
+  EXPECT_THAT(error_of("all:grid=3"), HasSubstr("no options"));
+}
+
 /// Every method with every option at another value than its default, in canonical form.
 class MethodString : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(
     AllOptions, MethodString,
-    testing::Values("saliency:reducer=mean", "gradient_x_input:reducer=sum",
-                    "integrated_gradients:baseline=127.5,max_steps=64,steps=8,tolerance=0.001",
-                    "smoothgrad:noise=0.1,reducer=max,samples=9,seed=18446744073709551615",
+    testing::Values("saliency:forgrad=15,layer=layer3,reducer=mean",
+                    "gradient_x_input:forgrad=1.5,layer=layer3,reducer=sum",
+                    "integrated_gradients:baseline=127.5,forgrad=15,layer=layer3,max_steps=64,"
+                    "steps=4,tolerance=0.001",
+                    "guided_ig:baseline=black,forgrad=15,fraction=0.1,layer=layer3,"
+                    "max_distance=0.5,steps=20",
+                    "blur_ig:forgrad=15,layer=layer3,sigma=20,steps=20",
+                    "xrai:divisions=3,finest=8,forgrad=15,layer=layer3,max_steps=64,steps=4,"
+                    "tolerance=0.1",
+                    "smoothgrad:forgrad=15,layer=layer3,noise=0.1,reducer=max,samples=9,"
+                    "seed=18446744073709551615",
+                    "fullgrad:forgrad=15,terms=paper", "conductance:baseline=mean,forgrad=15,layer=layer3,steps=20",
                     "gradcam:layer=layer4.1/Conv:0,relu=false",
-                    "occlusion:baseline=mean,normalise_coverage=true,patch=7,stride=3",
-                    "rise:antithetic=true,baseline=black,grid=5,keep=0.25,masks=30,readout=mean,seed=2,"
+                    "lrp:biases=false,channels=3+17,composite=excitation_backprop,epsilon=0.01,"
+                    "gamma=0.5,layer=layer4.1,rules=conv1:zbox+fc:zplus",
+                    "attn_lrp:biases=false,channels=1,epsilon=0.01,gamma=0.5,layer=blocks.3", "deeplift:baseline=black",
+                    "attention_rollout:heads=max,residual=0.25", "gradient_rollout:heads=min", "legrad:heads=max",
+                    "occlusion:baseline=mean,layer=layer3,normalise_coverage=true,patch=7,stride=3",
+                    "rise:antithetic=true,baseline=black,grid=5,keep=0.25,layer=layer3,masks=30,readout=mean,seed=2,"
                     "tolerance=0.1,top=3",
-                    "feature_ablation:baseline=black,grid=5,regions=slic",
-                    "lime:antithetic=true,baseline=black,grid=5,keep=0.25,regions=slic,ridge=2,"
-                    "samples=30,seed=2,tolerance=0.1,top=3,width=0.3",
-                    "kernel_shap:baseline=black,coalitions=30,grid=5,paired=false,regions=slic,"
-                    "ridge=false,seed=2,sizes=kernel,tolerance=0.1,top=3",
-                    "shapley:antithetic=false,baseline=black,grid=5,permutations=30,regions=slic,"
-                    "seed=2,tolerance=0.1,top=3",
-                    "exact_shapley:baseline=black,grid=2,regions=slic",
-                    "owen:baseline=black,evaluations=30,grid=5,regions=slic",
-                    "hsic:baseline=black,designs=4,grid=5,readout=regression,regions=slic,"
-                    "replicates=2,sampler=owen,seed=4,tolerance=0.1,top=3,width=median_output",
-                    "sobol:baseline=black,designs=4,estimator=janon,grid=3,operation=amplitude,"
+                    "feature_ablation:baseline=black,grid=5,layer=layer3,regions=slic",
+                    "lime:antithetic=true,baseline=black,grid=5,keep=0.25,layer=layer3,regions=slic,ridge=2,samples=30,"
+                    "seed=2,tolerance=0.1,top=3,width=0.3",
+                    "kernel_shap:baseline=black,coalitions=30,grid=5,layer=layer3,paired=false,regions=slic,ridge="
+                    "false,seed=2,sizes=kernel,tolerance=0.1,top=3",
+                    "shapley:antithetic=false,baseline=black,grid=5,layer=layer3,permutations=30,regions=slic,seed=2,"
+                    "tolerance=0.1,top=3",
+                    "exact_shapley:baseline=black,grid=2,layer=layer3,regions=slic",
+                    "owen:baseline=black,evaluations=30,grid=5,layer=layer3,regions=slic",
+                    "hsic:baseline=black,designs=4,grid=5,layer=layer3,readout=regression,regions=slic,replicates=2,"
+                    "sampler=owen,seed=4,tolerance=0.1,top=3,width=median_output",
+                    "sobol:baseline=black,designs=4,estimator=janon,grid=3,layer=layer3,operation=amplitude,"
                     "regions=slic,replicates=2,sampler=owen,seed=4,tolerance=0.1,top=3",
-                    "morris:baseline=blur:4,designs=8,grid=3,operation=amplitude_legacy,"
+                    "morris:baseline=blur:4,designs=8,grid=3,layer=layer3,operation=amplitude_legacy,"
                     "regions=slic,replicates=2,sampler=halton,seed=4,smoothing=0.2,tolerance=0.1,"
                     "top=3",
-                    "dgsm:baseline=noise:3,grid=3,operation=amplitude,regions=slic,replicates=2,"
+                    "dgsm:baseline=noise:3,grid=3,layer=layer3,operation=amplitude,regions=slic,replicates=2,"
                     "sampler=lhs,samples=8,seed=4,signed_mean=true,smoothing=0.2,tolerance=0.1,"
                     "top=3",
-                    "dgsm_morris:baseline=white,designs=3,grid=3,operation=amplitude,regions=slic,"
+                    "dgsm_morris:baseline=white,designs=3,grid=3,layer=layer3,operation=amplitude,regions=slic,"
                     "replicates=2,samples=8,seed=4,smoothing=0.2"));
 
 TEST_P(MethodString, CanonicalFormParsesBackToItself) {
@@ -97,7 +139,7 @@ TEST(MethodStrings, AListIsSplitWhereMethodsBegin) {
   ASSERT_EQ(parsed.size(), 3u);
   EXPECT_THAT(parsed[0]->canonical(), AllOf(HasSubstr("sobol:"), HasSubstr("grid=4"), HasSubstr("designs=16")));
   EXPECT_THAT(parsed[1]->canonical(), AllOf(HasSubstr("rise:"), HasSubstr("masks=20")));
-  EXPECT_EQ(parsed[2]->canonical(), "saliency:reducer=max");
+  EXPECT_EQ(parsed[2]->canonical(), "saliency:forgrad=0,layer=input,reducer=max");
 }
 
 TEST(MethodStrings, AliasesNameTheMethod) {
@@ -107,7 +149,7 @@ TEST(MethodStrings, AliasesNameTheMethod) {
 
 TEST(MethodStrings, OneSeedServesThoseThatDrawAndNameNone) {
   const auto parsed = parse_methods("saliency,smoothgrad,smoothgrad:seed=3", 9);
-  EXPECT_EQ(parsed[0]->canonical(), "saliency:reducer=max");
+  EXPECT_EQ(parsed[0]->canonical(), "saliency:forgrad=0,layer=input,reducer=max");
   EXPECT_THAT(parsed[1]->canonical(), HasSubstr("seed=9"));
   EXPECT_THAT(parsed[2]->canonical(), HasSubstr("seed=3"));
 }
@@ -119,7 +161,7 @@ TEST(MethodStrings, NumbersKeepTheirShortestForm) {
 
 TEST(MethodStrings, MistakesAreExplained) {
   const std::map<std::string, std::vector<std::string>> expected = {
-      {"sobl", {"Unknown method \"sobl\"", "Known: saliency", "Did you mean \"sobol\"?"}},
+      {"sobl", {"Unknown method \"sobl\"", "Nearest of", "sobol"}},
       {"", {"Unknown method \"\""}},
       {"sobol:gird=8",
        {"sobol has no option \"gird\"", "Known: baseline, designs, estimator, grid", "Did you mean \"grid\"?"}},

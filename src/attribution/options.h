@@ -141,6 +141,9 @@ class OptionTable {
     return join(settings, ",");
   }
 
+  /// In the order of their names.
+  const std::vector<Option<Options>>& rows() const { return options_; }
+
   std::vector<OptionInfo> infos() const {
     std::vector<OptionInfo> infos;
     for (const auto& option : options_)

@@ -1,8 +1,12 @@
 #include "attribution/random.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/PhiloxRNGEngine.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/stack.h>
+#include <vitrail/tensor.h>
 
-#include <cmath>
+#include <algorithm>
 #include <numbers>
 
 namespace vitrail {
@@ -10,6 +14,7 @@ namespace vitrail {
 namespace {
 
 double to_unit_interval(uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
+float to_unit_interval(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24F; }
 
 }  // namespace
 
@@ -27,12 +32,21 @@ uint64_t Random::at(uint64_t place) const {
 double Random::uniform_at(uint64_t place) const { return to_unit_interval(at(place)); }
 
 void Random::fill_normal(std::span<float> values) {
-  for (size_t i = 0; i < values.size(); i += 2) {
-    const double radius = std::sqrt(-2 * std::log1p(-uniform()));
-    const double angle = 2 * std::numbers::pi * uniform();
-    values[i] = static_cast<float>(radius * std::cos(angle));
-    if (i + 1 < values.size()) values[i + 1] = static_cast<float>(radius * std::sin(angle));
+  place_ += place_ % 2;  // a pair is one block
+  const auto pairs = static_cast<int64_t>((values.size() + 1) / 2);
+  const Tensor uniform = at::empty({2, pairs}, at::kFloat);
+  float *first = uniform.data_ptr<float>(), *second = first + pairs;
+  at::Philox4_32 philox(seed_, index_, place_ / 2 | static_cast<uint64_t>(stream_) << 56);
+  for (int64_t i = 0; i < pairs; ++i) {
+    philox();  // the 24 highest bits of a place are in its second word
+    first[i] = to_unit_interval(philox());
+    philox();
+    second[i] = to_unit_interval(philox());
   }
+  place_ += 2 * static_cast<uint64_t>(pairs);
+  const Tensor radius = (-uniform[0]).log1p_().mul_(-2).sqrt_(), angle = uniform[1] * (2 * std::numbers::pi);
+  const Tensor normal = at::stack({radius * angle.cos(), radius * angle.sin()}, 1);
+  std::copy_n(normal.data_ptr<float>(), values.size(), values.data());
 }
 
 }  // namespace vitrail

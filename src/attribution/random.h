@@ -17,7 +17,7 @@
 namespace vitrail {
 
 /// Kinds of draws, so that two methods with the same seed share no numbers.
-enum class RandomStream : uint8_t { noise, design, rise, path, baseline, imputation, coalition, order };
+enum class RandomStream : uint8_t { noise, design, rise, path, baseline, imputation, coalition, order, weights };
 
 class Random {
  public:
@@ -31,7 +31,7 @@ class Random {
 
   double uniform() { return uniform_at(place_++); }
 
-  /// Independent standard normal numbers (Box and Muller), from the next places.
+  /// Independent standard normal numbers (Box and Muller), two from every two places, beginning at the next even one.
   void fill_normal(std::span<float> values);
 
  private:

@@ -53,6 +53,19 @@ TEST(Random, UniformsFillTheUnitInterval) {
   EXPECT_NEAR(squares / n, 1. / 3, 5 * std::sqrt(4. / 45 / n));
 }
 
+TEST(Random, NormalsAreBoxAndMullersOfThePlacesInOrder) {
+  std::vector<float> values(7);
+  Random random(5, RandomStream::noise, 3);
+  random.fill_normal(values);
+  const Random places(5, RandomStream::noise, 3);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double u = places.uniform_at(i / 2 * 2), v = places.uniform_at(i / 2 * 2 + 1);
+    const double radius = std::sqrt(-2 * std::log1p(-u)), angle = 2 * std::acos(-1.) * v;
+    EXPECT_NEAR(values[i], radius * (i % 2 == 0 ? std::cos(angle) : std::sin(angle)), 1e-5) << i;
+  }
+  EXPECT_EQ(random.uniform(), places.uniform_at(8));
+}
+
 TEST(Random, NormalsHaveTheMomentsOfANormal) {
   std::vector<float> values(100001);  // odd: the last pair is half used
   Random(5, RandomStream::noise, 0).fill_normal(values);

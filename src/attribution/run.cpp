@@ -2,6 +2,8 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/stack.h>
 #include <vitrail/error.h>
 #include <vitrail/memory.h>
 
@@ -91,6 +93,98 @@ Tensor MethodRun::score(const Tensor& samples) {
     count(n, 0);
   });
   return chunks.size() == 1 ? chunks[0] : at::cat(chunks);
+}
+
+namespace {
+
+/// Of the bases as changes that change nothing: by the kernels that score the changes, so that rounding cancels.
+Tensor scores_of_bases(LocalScorer& local, const Tensor& images, int64_t targets) {
+  local.set_bases(images);
+  std::vector<LocalChange> unchanged(static_cast<size_t>(images.size(0)));
+  for (size_t i = 0; i < unchanged.size(); ++i) unchanged[i].base = static_cast<int64_t>(i);
+  return check_scores(local.score(unchanged), images.size(0), targets);
+}
+
+}  // namespace
+
+bool MethodRun::try_local(const std::function<void()>& body) {
+  try {
+    body();
+    return true;
+  } catch (const OutOfMemoryError&) {
+  } catch (const c10::Error& error) {  // outside of the network's nodes
+    if (!is_out_of_memory(error)) throw;
+  }
+  local_.reset();  // whole images need less: no bases are kept for them
+  release_kept_memory();
+  return false;
+}
+
+bool MethodRun::start_local(std::vector<ImagePatch> rectangles, const Tensor& example) {
+  rectangles_ = std::move(rectangles);
+  local_ = execution_.incremental ? scorer_.local(rectangles_, batch_) : nullptr;
+  if (!local_) return false;
+  const bool done = try_local([&] {
+    bases_ = example.unsqueeze(0);
+    base_scores_ = scores_of_bases(*local_, bases_, targets());
+    const bool gains = local_->gains();
+    for (Explanation& result : results_) result.plan["incremental"] = local_->record();
+    if (!gains) local_.reset();
+  });
+  return done && local_;
+}
+
+Tensor MethodRun::set_bases(const Tensor& images) {
+  // The first bases are often those that the gain was measured on.
+  bool known = local_ && base_scores_.defined() && at::equal(bases_, images);
+  bases_ = images;
+  if (local_ && !known) known = try_local([&] { base_scores_ = scores_of_bases(*local_, images, targets()); });
+  if (!known) return score(images);
+  count(images.size(0), 0);
+  return base_scores_;
+}
+
+Tensor MethodRun::compose(const std::vector<LocalChange>& changes) const {
+  Tensors images;
+  for (const LocalChange& change : changes) {
+    Tensor image = bases_[change.base].clone();
+    const ImagePatch& r = rectangles_.at(change.rectangle);
+    if (change.pixels.defined()) image.narrow(1, r.top, r.height).narrow(2, r.left, r.width).copy_(change.pixels);
+    images.push_back(std::move(image));
+  }
+  return at::stack(images);
+}
+
+Tensor MethodRun::run_changes(const std::vector<LocalChange>& changes, bool move) {
+  Tensor scores;
+  if (local_)
+    try_local([&] {
+      scores = check_scores(move ? local_->move(changes) : local_->score(changes), static_cast<int64_t>(changes.size()),
+                            targets());
+    });
+  return scores;
+}
+
+Tensor MethodRun::score_changes(const std::vector<LocalChange>& changes) {
+  Tensors chunks;
+  in_batches(static_cast<int64_t>(changes.size()), [&](int64_t first, int64_t n) {
+    const std::vector<LocalChange> some(changes.begin() + first, changes.begin() + first + n);
+    const Tensor scores = run_changes(some, false);
+    chunks.push_back(scores.defined() ? scores : checked_scores(compose(some)));
+    count(n, 0);
+  });
+  return chunks.size() == 1 ? chunks[0] : at::cat(chunks);
+}
+
+Tensor MethodRun::move_bases(const std::vector<LocalChange>& changes) {
+  const Tensor images = compose(changes);
+  const Tensor scores = run_changes(changes, true);
+  bases_ = bases_.clone();  // the caller's stay as they are
+  base_scores_ = Tensor();
+  for (size_t i = 0; i < changes.size(); ++i) bases_[changes[i].base].copy_(images[static_cast<int64_t>(i)]);
+  if (!scores.defined()) return score(images);
+  count(static_cast<int64_t>(changes.size()), 0);
+  return scores;
 }
 
 void MethodRun::count(int64_t forwards, int64_t backwards) {

@@ -18,6 +18,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,17 @@ class MethodRun {
   /// Scores of samples [n,C,H,W] without gradients, a batch at a time: float64 [n,T] on the CPU. Counts n forwards.
   Tensor score(const Tensor& samples);
 
+  /// Scoring by changes: images that differ from a base in a rectangle, of which only what the change can touch is
+  /// computed (vitrail/local_scorer.h). True where the scorer can do that, where it gains by it, and where the
+  /// execution allows it; whole images are to be sent otherwise. `example` [C,H,W] is an image like the bases to come.
+  bool start_local(std::vector<ImagePatch> rectangles, const Tensor& example);
+  /// The bases [B,C,H,W] of the changes to come; their scores, float64 [B,T]. Counts B forwards.
+  Tensor set_bases(const Tensor& images);
+  /// Scores of changed bases, a batch at a time: float64 [n,T]. Counts n forwards.
+  Tensor score_changes(const std::vector<LocalChange>& changes);
+  /// The same, and the changes stay: no two of them may have one base.
+  Tensor move_bases(const std::vector<LocalChange>& changes);
+
   /// For methods that send samples themselves.
   void count(int64_t forwards, int64_t backwards);
 
@@ -70,9 +82,17 @@ class MethodRun {
 
  private:
   Tensor checked_scores(const Tensor& samples) const;
+  /// False where memory ran out: whole images are sent from then on.
+  bool try_local(const std::function<void()>& body);
+  /// Undefined where whole images are to be sent.
+  Tensor run_changes(const std::vector<LocalChange>& changes, bool move);
+  Tensor compose(const std::vector<LocalChange>& changes) const;
   double seconds() const;
 
   const Scorer& scorer_;
+  std::unique_ptr<LocalScorer> local_;  ///< null again where memory ran out: whole images are sent then
+  std::vector<ImagePatch> rectangles_;
+  Tensor bases_, base_scores_;  ///< [B,C,H,W], [B,T] of local_
   Tensor input_;
   const Execution execution_;
   int64_t batch_;  ///< what memory allows of execution_.batch

@@ -88,8 +88,8 @@ class Examination {
       result_.preprocess = model_->preprocess().to_json();
       result_.preprocess_source = model_->preprocess_source();
       for (const std::string& warning : model_->warnings()) result_.warnings.push_back(warning);
-      model_->classes();
-      result_.non_differentiable = graph_->non_differentiable(model_->input_value(), model_->logits_value());
+      if (is_row(model_->output_kind())) model_->classes();
+      result_.non_differentiable = model_->non_differentiable(model_->input_value());
     } catch (const InternalError&) {
       throw;
     } catch (const Error& error) {
@@ -125,15 +125,21 @@ class Examination {
     std::set<int64_t> answers;
     double confidence = 0;
     for (const Image& photo : photos_) {
-      const Tensor x = model_->prepare(photo).input;
-      if (inputs.size() < kPhotos) inputs.push_back(x);
-      const Prediction top = model_->predict(x, 1)[0][0];
+      const PreparedImage prepared = model_->prepare(photo);
+      if (inputs.size() < kPhotos) inputs.push_back(prepared.input);
+      const std::vector<Prediction> found = model_->predict(prepared, 1);
+      if (found.empty()) {
+        result_.warnings.push_back("the model finds nothing in " + photo.path + ".");
+        continue;
+      }
+      const Prediction& top = found[0];
       answers.insert(top.index);
       confidence += top.probability / static_cast<double>(photos_.size());
       result_.photos.push_back({photo.path, top});
     }
     if (inputs.empty()) return;
     if (graph_->batch().generalises) samples_ = model_->to_layout(at::cat(inputs));
+    if (model_->output_kind() != OutputKind::logits) return;
     // A network that is fed the wrong numbers either knows nothing or says the same of everything.
     const auto classes = static_cast<double>(model_->classes());
     const std::string advice =
@@ -164,16 +170,17 @@ class Examination {
   }
 
   void measure_speed() {
-    const std::string output = model_ ? model_->logits_value() : graph_->outputs()[0].name;
+    const std::vector<std::string> outputs =
+        model_ ? model_->output_values() : std::vector<std::string>{graph_->outputs()[0].name};
     for (const int64_t batch : batches()) {
       const Tensor x = repeated(batch);
-      add_speed("plain", batch, batch, time([&] { graph_->run({{input(), x}}, {output}); }));
+      add_speed("plain", batch, batch, time([&] { graph_->run({{input(), x}}, outputs); }));
       PlanOptions options;
       options.batch = batch;
       options.samples = samples();
-      const Plan::Attempt attempt = Plan::make(*graph_, input(), output, options);
+      const Plan::Attempt attempt = Plan::make(*graph_, input(), outputs, options);
       if (attempt.plan)
-        add_speed("plan", batch, attempt.plan->chunk(), time([&] { attempt.plan->run(x); }));
+        add_speed("plan", batch, attempt.plan->chunk(), time([&] { attempt.plan->run_all(x); }));
       else if (batch == 1)
         result_.warnings.push_back("there is no plan for this model: " + attempt.refusal + ".");
     }

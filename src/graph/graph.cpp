@@ -122,4 +122,31 @@ std::vector<std::string> Graph::non_differentiable(const std::string& from, cons
   return result;
 }
 
+std::vector<std::string> Graph::beside(const std::string& from, const std::string& to) const {
+  const Impl& graph = *impl_;
+  std::vector<char> reached(graph.values.size(), 0), fed(graph.values.size(), 0), listed(graph.values.size(), 0);
+  const int first = graph.find(from), last = graph.find(to);
+  reached[first] = fed[first] = 1;
+  for (const ValueInfo& input : graph.inputs) fed[graph.find(input.name)] = 1;
+  std::vector<std::string> result;
+  const auto take = [&](int id) {
+    if (id == Impl::kAbsent || reached[id] || listed[id] || !graph.values[id].traced.depends_on_input) return;
+    listed[id] = 1;
+    result.push_back(graph.values[id].name);
+  };
+  const auto is_reached = [&](int id) { return id != Impl::kAbsent && reached[id]; };
+  for (const Impl::Node& node : graph.nodes)
+    if (std::any_of(node.inputs.begin(), node.inputs.end(), is_reached))
+      for (const int output : node.outputs)
+        if (output != Impl::kAbsent) reached[output] = 1;
+  if (!reached[last]) return {graph.values[last].name};
+  // Nodes that compute what is reached and needed; the rest of the needed ones only computes what is fed.
+  for (const int n : graph.needed_nodes(fed, {last})) {
+    const Impl::Node& node = graph.nodes[n];
+    if (std::any_of(node.inputs.begin(), node.inputs.end(), is_reached))
+      for (const int input : node.inputs) take(input);
+  }
+  return result;
+}
+
 }  // namespace vitrail

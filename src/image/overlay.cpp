@@ -77,6 +77,22 @@ Stage set_stage(const Image& photo, const Rectangle& placed, int64_t long_side) 
   return stage;
 }
 
+/// The edges of a box of the photo, white between dark lines so that they show on everything.
+void outline(const Tensor& picture, const Rectangle& box, double factor) {
+  constexpr int64_t kLine = 2;
+  const auto scaled = [factor](double length) { return static_cast<int64_t>(std::llround(length * factor)); };
+  const auto frame = [&](int64_t grow, int64_t line, Rgb colour) {
+    const int64_t x0 = scaled(box.x0) - grow, y0 = scaled(box.y0) - grow;
+    const int64_t width = scaled(box.x1) + grow - x0, height = scaled(box.y1) + grow - y0;
+    fill(picture, x0, y0, width, line, colour);
+    fill(picture, x0, y0 + height - line, width, line, colour);
+    fill(picture, x0, y0, line, height, colour);
+    fill(picture, x0 + width - line, y0, line, height, colour);
+  };
+  frame(1, kLine + 2, kInk);
+  frame(0, kLine, {255, 255, 255});
+}
+
 /// Photo and map in one picture.
 Tensor blend(const Stage& stage, const Tensor& map, bool is_signed, const Scale& scale, const OverlayOptions& options) {
   Tensor picture = stage.photo.to(at::kFloat) * kDimmed;
@@ -129,7 +145,10 @@ Tensor render_overlay(const Image& photo, const Rectangle& placed, const Tensor&
   const int64_t text_height = large.line_height() + 2 * small.line_height() + 8;
   const int64_t total_width = std::max<int64_t>(kMargin + width + kBarGap + kBarWidth + kTickSpace, 320);
   Tensor canvas = make_canvas(kMargin + height + kMargin / 2 + text_height + kMargin / 2, total_width, kPaper);
-  paste(canvas, blend(stage, values, is_signed, scale, options), kMargin, kMargin);
+  const Tensor picture = blend(stage, values, is_signed, scale, options);
+  for (const Rectangle& box : options.boxes)
+    outline(picture, box, static_cast<double>(width) / static_cast<double>(photo.width()));
+  paste(canvas, picture, kMargin, kMargin);
   if (!scale.constant) draw_bar(canvas, small, kMargin + width + kBarGap, kMargin, height, is_signed, scale);
 
   const int64_t room = total_width - 2 * kMargin;

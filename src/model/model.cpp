@@ -1,15 +1,17 @@
 #include "vitrail/model.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/log.h>
-#include <ATen/ops/softmax.h>
-#include <ATen/ops/topk.h>
+#include <ATen/ops/arange.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <mutex>
 
 #include "base/text.h"
+#include "model/layout.h"
+#include "model/output_reader.h"
 #include "model/probe.h"
 #include "model/record.h"
 #include "vitrail/error.h"
@@ -78,14 +80,6 @@ void check_fits(const Preprocess& preprocess, const ValueInfo& input, const std:
                    ". Correct the record, or choose another with --preprocess.");
 }
 
-/// The value before a trailing Softmax, or the output itself.
-std::string find_logits(const Graph& graph, const std::string& output) {
-  for (const NodeInfo& node : graph.nodes())
-    if (node.op == "Softmax" && std::find(node.outputs.begin(), node.outputs.end(), output) != node.outputs.end())
-      return node.inputs[0];
-  return output;
-}
-
 ModelRecord record_from_metadata(const std::map<std::string, std::string>& metadata) {
   ModelRecord record;
   if (auto it = metadata.find("vitrail.preprocess"); it != metadata.end()) {
@@ -98,10 +92,20 @@ ModelRecord record_from_metadata(const std::map<std::string, std::string>& metad
 
 }  // namespace
 
+struct Model::LazyLayouts {
+  std::once_flag found;
+  std::optional<SpatialLayouts> layouts;
+};
+
 Model Model::load(const std::filesystem::path& path, const ModelOptions& options) {
   Model model;
+  model.layouts_ = std::make_shared<LazyLayouts>();
   std::optional<ModelRecord> given, sidecar = read_sidecar(path);
-  if (!options.preprocess.empty() && !is_preset(options.preprocess)) {
+  if (options.preprocess.starts_with('{')) {
+    given.emplace();
+    given->preprocess = Preprocess::from_json(options.preprocess, "the record given");
+    given->source = "record";
+  } else if (!options.preprocess.empty() && !is_preset(options.preprocess)) {
     if (!std::filesystem::exists(options.preprocess))
       throw UsageError("'" + options.preprocess + "' is neither a preset nor a file. " +
                        did_you_mean(options.preprocess, {kPresets.begin(), kPresets.end()}));
@@ -126,19 +130,6 @@ Model Model::load(const std::filesystem::path& path, const ModelOptions& options
     throw ModelError("the input " + shape_of(input) +
                      " cannot take an image; expected floating-point or integer pixels.");
   model.input_value_ = input.name;
-
-  std::string output = options.output;
-  if (output.empty() && graph.outputs().size() == 1) output = graph.outputs()[0].name;
-  std::vector<std::string> names;
-  for (const ValueInfo& value : graph.outputs()) names.push_back(value.name);
-  if (output.empty() || std::find(names.begin(), names.end(), output) == names.end()) {
-    std::string list;
-    for (const ValueInfo& value : graph.outputs()) list += "\n  " + shape_of(value);
-    throw UsageError(
-        (output.empty() ? path.string() + " has several outputs" : "the model has no output '" + output + "'") +
-        "; choose one with --output NAME:" + list);
-  }
-  model.logits_value_ = find_logits(graph, output);
 
   // Preprocessing: the caller's word, the file's metadata, the sidecar, a guess.
   const ModelRecord embedded = record_from_metadata(graph.metadata());
@@ -165,20 +156,22 @@ Model Model::load(const std::filesystem::path& path, const ModelOptions& options
   }
   check_fits(model.preprocess_, input, model.preprocess_source_);
 
-  std::string kind;
+  OutputRequest request{options.output, "", "", "", model.preprocess_.height, model.preprocess_.width};
   for (const auto* record : {&given, &sidecar}) {
     if (!*record) continue;
     if (model.labels_.empty()) model.labels_ = (*record)->labels;
-    if (kind.empty()) kind = (*record)->output_kind;
+    if (request.record.empty() && !(*record)->output.empty()) {
+      request.kind = (*record)->output_kind;
+      request.record = (*record)->output;
+      request.where = (*record)->source;
+    }
   }
   if (model.labels_.empty()) model.labels_ = embedded.labels;
-  if (kind == "probabilities" && model.logits_value_ == output) {
-    model.log_probabilities_ = true;
-    model.warnings_.push_back(
-        "the model gives probabilities and holds no logits: their logarithm stands in for the logits.");
-  }
-  const Shape logits = graph.value(model.logits_value_).shape;
-  if (!model.labels_.empty() && logits.size() == 2 && model.classes() != static_cast<int64_t>(model.labels_.size())) {
+  model.reader_ = make_output_reader(graph, request);
+  for (const std::string& warning : model.reader_->warnings()) model.warnings_.push_back(warning);
+  const Shape logits = graph.value(model.logits_value()).shape;
+  if (!model.labels_.empty() && is_row(model.output_kind()) && logits.size() == 2 &&
+      model.classes() != static_cast<int64_t>(model.labels_.size())) {
     const bool background = model.classes() == static_cast<int64_t>(model.labels_.size()) + 1;
     model.warnings_.push_back(std::to_string(model.labels_.size()) + " labels for " + std::to_string(model.classes()) +
                               " classes" + (background ? " (a background class in front?)" : "") +
@@ -188,17 +181,27 @@ Model Model::load(const std::filesystem::path& path, const ModelOptions& options
   return model;
 }
 
-int64_t Model::classes() const {
-  const ValueInfo value = graph_->value(logits_value_);
-  int64_t classes = 1, larger = 0;
-  for (size_t i = 1; i < value.shape.size(); ++i) {
-    classes *= value.shape[i].fixed;
-    larger += value.shape[i].fixed > 1;
-  }
-  if (value.shape.size() < 2 || larger > 1)
-    throw ModelError("the output " + shape_of(value) +
-                     " is not a row of class scores [N,K]; choose another with --output NAME.");
-  return classes;
+int64_t Model::classes() const { return row_size(graph_->value(logits_value())); }
+
+OutputKind Model::output_kind() const { return reader_->kind(); }
+std::vector<std::string> Model::output_values() const { return reader_->values(); }
+std::string Model::output_description() const { return reader_->description(); }
+
+std::string Model::only_output_value(const std::string& method) const {
+  const std::vector<std::string> values = output_values();
+  if (values.size() > 1)
+    throw ModelError(method + " follows one output, and this model's " + to_string(output_kind()) + " come from " +
+                     std::to_string(values.size()) + ": " + join(values) +
+                     ". Take saliency, gradcam or a black-box method such as rise.");
+  return values.front();
+}
+
+std::vector<std::string> Model::non_differentiable(const std::string& from) const {
+  std::vector<std::string> nodes;
+  for (const std::string& output : output_values())
+    for (const std::string& node : graph_->non_differentiable(from, output))
+      if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()) nodes.push_back(node);
+  return nodes;
 }
 
 PreparedImage Model::prepare(const Image& image) const { return vitrail::prepare(image, preprocess_); }
@@ -214,48 +217,62 @@ Tensor Model::to_layout(const Tensor& inputs) const {
   return x.contiguous();
 }
 
+ModelOutput Model::outputs(const Tensor& inputs, const RunOptions& options) const {
+  return outputs_from(inputs, input_value_, to_layout(inputs), options);
+}
+
+ModelOutput Model::outputs_from(const Tensor& inputs, const std::string& layer, const Tensor& value,
+                                const RunOptions& options) const {
+  Feeds feeds = {{graph_->resolve(layer), value}};
+  if (feeds[0].first != input_value_) feeds.emplace_back(input_value_, to_layout(inputs));
+  return outputs_of(feeds, inputs.size(0), options);
+}
+
+ModelOutput Model::outputs_of(const Feeds& feeds, int64_t samples, const RunOptions& options) const {
+  check_output();  // before anything is computed
+  return read_outputs(graph_->run(feeds, reader_->values(), options), samples);
+}
+
+ModelOutput Model::read_outputs(const Tensors& values, int64_t samples) const { return reader_->read(values, samples); }
+
+ModelOutput Model::plan_outputs(const Tensor& inputs) const {
+  at::NoGradGuard no_grad;
+  // oneDNN's activations swallow NaN, which would make a score of nothing look like one.
+  if (!plan_ || !std::isfinite(inputs.sum(at::kDouble).item<double>())) return outputs(inputs);
+  return read_outputs(plan_->run_all(to_layout(inputs)), inputs.size(0));
+}
+
+void Model::check_output() const {
+  if (is_row(reader_->kind())) classes();
+}
+
 Tensor Model::logits(const Tensor& inputs, const RunOptions& options) const {
-  return logits_from(inputs, input_value_, to_layout(inputs), options);
+  classes();
+  return outputs(inputs, options).scores;
 }
 
 Tensor Model::logits_from(const Tensor& inputs, const std::string& layer, const Tensor& value,
                           const RunOptions& options) const {
-  classes();  // throws where the output is no row of scores, before anything is computed
-  Feeds feeds = {{graph_->resolve(layer), value}};
-  if (feeds[0].first != input_value_) feeds.emplace_back(input_value_, to_layout(inputs));
-  return finish_logits(graph_->run(feeds, {logits_value_}, options)[0], inputs.size(0));
+  classes();
+  return outputs_from(inputs, layer, value, options).scores;
 }
 
-Tensor Model::finish_logits(const Tensor& output, int64_t samples) const {
-  const Tensor logits = output.reshape({samples, classes()}).cpu();
-  // Probabilities below the smallest normal float carry no information that a logit could.
-  return log_probabilities_ ? at::log(logits.clamp_min(1e-38)) : logits;
+SpatialLayouts layouts_of(const Model& model, const std::vector<std::string>& outputs) {
+  const Preprocess& preprocess = model.preprocess();
+  const int64_t n = PositionTrace::batch(model.graph().impl()), h = preprocess.height, w = preprocess.width;
+  const Tensor pixels = (at::arange(n * h * w, at::kLong) + 1).view({n, 1, h, w});
+  const Tensor photo = model.to_layout(pixels.expand({n, preprocess.channels(), h, w}));
+  return {model.graph(), model.input_value(), outputs, photo, h, w};
+}
+
+const SpatialLayouts& Model::layouts() const {
+  std::call_once(layouts_->found, [&] { layouts_->layouts.emplace(layouts_of(*this, output_values())); });
+  return *layouts_->layouts;
 }
 
 Tensor Model::plan_logits(const Tensor& inputs) const {
-  at::NoGradGuard no_grad;
-  // oneDNN's activations swallow NaN, which would make a score of nothing look like one.
-  if (!plan_ || !std::isfinite(inputs.sum(at::kDouble).item<double>())) return logits(inputs);
-  return finish_logits(plan_->run(to_layout(inputs)), inputs.size(0));
-}
-
-std::vector<std::vector<Prediction>> Model::predict(const Tensor& inputs, int64_t top) const {
-  at::NoGradGuard no_grad;
-  const Tensor scores = logits(inputs);
-  const Tensor probabilities = at::softmax(scores, 1);
-  const int64_t count = std::min(top, scores.size(1));
-  std::vector<std::vector<Prediction>> result;
-  for (int64_t n = 0; n < scores.size(0); ++n) {
-    const Tensor best = std::get<1>(at::topk(scores[n], count));
-    std::vector<Prediction> predictions;
-    for (int64_t rank = 0; rank < count; ++rank) {
-      const int64_t index = best[rank].item<int64_t>();
-      predictions.push_back({index, labels_.empty() ? "" : labels_[index], scores[n][index].item<double>(),
-                             probabilities[n][index].item<double>()});
-    }
-    result.push_back(std::move(predictions));
-  }
-  return result;
+  classes();
+  return plan_outputs(inputs).scores;
 }
 
 std::unique_ptr<Probe> Model::probe(std::vector<Target> targets, const RunOptions& options) const {

@@ -38,7 +38,7 @@ Model Model::with_plan(const PlanOptions& options, const Tensor& input) const {
   chosen.samples = to_layout(hide_parts(input.defined() ? input : image_of_noise(preprocess_, generator), generator));
   Model model = *this;
   const auto attempt = [&](const std::string& instead) {
-    Plan::Attempt made = Plan::make(*graph_, input_value_, logits_value_, chosen);
+    Plan::Attempt made = Plan::make(*graph_, input_value_, output_values(), chosen);
     model.plan_ = std::move(made.plan);
     if (!model.plan_)
       model.warnings_.push_back("there is no " + chosen.precision + " plan for this model, " + instead + ": " +

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "model/json_text.h"
+#include "model/record_object.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -16,13 +17,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kMaxSide = 8192;
 /// A thin strip becomes very long where its short side is enlarged.
 constexpr int64_t kMaxScaledPixels = DecodeOptions().max_pixels;
-
-/// A closed set of words in the record.
-template <typename T>
-using Words = std::vector<std::pair<std::string, T>>;
 
 const Words<Colour> kColours = {{"RGB", Colour::rgb}, {"BGR", Colour::bgr}, {"grey", Colour::grey}};
 const Words<Layout> kLayouts = {{"NCHW", Layout::nchw}, {"NHWC", Layout::nhwc}, {"flat", Layout::flat}};
@@ -39,70 +35,6 @@ std::string word_for(const Words<T>& words, T value) {
   VITRAIL_CHECK(false, "a value without a word");
   return {};
 }
-
-/// Reads keys of one object, naming the file and the key in every refusal.
-class Record {
- public:
-  Record(const json& object, std::string where, std::string name)
-      : object_(object), where_(std::move(where)), name_(std::move(name)) {
-    if (!object.is_object()) throw UsageError(where_ + ": " + name_ + " is not a JSON object.");
-  }
-
-  UsageError refusal(const std::string& key, const std::string& expected) const {
-    constexpr size_t kMostShown = 80;
-    std::string found = object_.contains(key) ? object_[key].dump(-1, ' ', /*ensure_ascii=*/true) : "missing";
-    if (found.size() > kMostShown) found = found.substr(0, kMostShown) + "...";
-    return UsageError(where_ + ": " + name_ + "." + key + " is " + found + "; expected " + expected + ".");
-  }
-
-  bool has(const std::string& key) const { return object_.contains(key); }
-  const json& at(const std::string& key) const { return object_.at(key); }
-
-  template <typename T>
-  T word(const std::string& key, const Words<T>& words, T otherwise) const {
-    if (!has(key)) return otherwise;
-    std::string known;
-    for (const auto& [word, meaning] : words) {
-      if (object_[key] == word) return meaning;
-      known += (known.empty() ? "" : ", ") + word;
-    }
-    throw refusal(key, "one of " + known);
-  }
-
-  double number(const std::string& key, double otherwise) const {
-    if (!has(key)) return otherwise;
-    if (!object_[key].is_number()) throw refusal(key, "a number");
-    return object_[key].get<double>();
-  }
-
-  int64_t side(const std::string& key, const json& value) const {
-    if (!value.is_number_integer() || value.get<int64_t>() < 1 || value.get<int64_t>() > kMaxSide)
-      throw refusal(key, "sizes from 1 to " + std::to_string(kMaxSide));
-    return value.get<int64_t>();
-  }
-
-  bool flag(const std::string& key, bool otherwise) const {
-    if (!has(key)) return otherwise;
-    if (!object_[key].is_boolean()) throw refusal(key, "true or false");
-    return object_[key].get<bool>();
-  }
-
-  std::vector<double> numbers(const std::string& key, int64_t count, double otherwise) const {
-    if (!has(key)) return std::vector<double>(count, otherwise);
-    const std::string expected = std::to_string(count) + " number(s), one a channel";
-    if (!object_[key].is_array() || static_cast<int64_t>(object_[key].size()) != count) throw refusal(key, expected);
-    std::vector<double> values;
-    for (const json& value : object_[key]) {
-      if (!value.is_number() || !std::isfinite(value.get<double>())) throw refusal(key, expected);
-      values.push_back(value.get<double>());
-    }
-    return values;
-  }
-
- private:
-  const json& object_;
-  std::string where_, name_;
-};
 
 /// Pillow's greyscale: ITU-R 601 in 16-bit fixed point.
 Tensor to_grey(const Tensor& rgb) {
@@ -220,7 +152,7 @@ Preprocess Preprocess::preset(const std::string& name, int64_t height, int64_t w
 
 Preprocess Preprocess::from_json(const std::string& text, const std::string& where) {
   const json object = parse_json(text, where);
-  const Record record(object, where, "preprocess");
+  const RecordObject record(object, where, "preprocess");
   Preprocess p;
   p.colour = record.word("colour", kColours, p.colour);
   p.layout = record.word("layout", kLayouts, p.layout);
@@ -230,7 +162,7 @@ Preprocess Preprocess::from_json(const std::string& text, const std::string& whe
   p.width = record.side("size", record.at("size")[1]);
   p.resize = ResizeRule::none;
   if (record.has("resize")) {
-    const Record resize(record.at("resize"), where, "preprocess.resize");
+    const RecordObject resize(record.at("resize"), where, "preprocess.resize");
     p.resize = resize.word("rule", kRules, ResizeRule::none);
     p.filter = resize.word("filter", kFilters, p.filter);
     p.antialias = resize.flag("antialias", p.antialias);
@@ -273,7 +205,7 @@ PreparedImage prepare(const Image& image, const Preprocess& preprocess) {
                      " has no pixels that can be used; expected uint8 [H,W,3], as read_image gives.");
   const Placed placed = place(image, preprocess);
   const Tensor planes = in_colour(placed.pixels, preprocess.colour).permute({2, 0, 1}).to(at::kDouble);
-  return {normalise(planes, preprocess).unsqueeze(0).contiguous(), placed.rectangle};
+  return {normalise(planes, preprocess).unsqueeze(0).contiguous(), placed.rectangle, image.width(), image.height()};
 }
 
 Tensor pixel_in_input_space(double value, const Preprocess& preprocess) {

@@ -17,12 +17,17 @@ class ModelProbe : public Probe {
   Tensor score_with_rule(const Tensor& inputs, BackwardRule rule) const override;
   std::vector<Target> targets() const override { return targets_; }
   std::map<std::string, std::string> engine() const override;
+  std::unique_ptr<LocalScorer> local(const std::vector<ImagePatch>& rectangles, int64_t batch) const override;
   Tensor pixel(double value, int64_t channels) const override;
   Tensor prepare(const std::filesystem::path& photo) const override;
   std::vector<std::string> gradient_warnings() const override;
   std::vector<LayerInfo> spatial_layers() const override;
   Tensor activation(const Tensor& inputs, const std::string& layer) const override;
   Tensor score_from(const Tensor& inputs, const std::string& layer, const Tensor& activation) const override;
+  std::unique_ptr<const Suffix> suffix(const Tensor& inputs, const std::string& layer) const override;
+  std::vector<std::string> not_affine_behind(const std::string& layer) const override;
+  std::vector<BiasTerm> bias_terms(const Tensor& input) const override;
+  const Model* model() const override { return &model_; }
 
  private:
   Model model_;  ///< shares the graph

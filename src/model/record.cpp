@@ -49,7 +49,10 @@ ModelRecord read_record(const std::filesystem::path& path) {
   try {
     if (json.contains("preprocess"))
       record.preprocess = Preprocess::from_json(json["preprocess"].dump(), path.string());
-    if (json.contains("output")) record.output_kind = json["output"].value("kind", "");
+    if (json.contains("output")) {
+      record.output_kind = json["output"].value("kind", "");
+      record.output = json["output"].dump();
+    }
     if (json.contains("labels"))
       record.labels = split_labels(read_text(path.parent_path() / json["labels"].get<std::string>(), "label file"));
   } catch (const nlohmann::json::exception& e) {

@@ -15,6 +15,7 @@ namespace vitrail {
 struct ModelRecord {
   std::optional<Preprocess> preprocess;
   std::string output_kind;          ///< "logits", "probabilities", ...; empty where not said
+  std::string output;               ///< all that is said of the output, as JSON text; empty where nothing is
   std::vector<std::string> labels;  ///< one a class
   std::string source;               ///< "sidecar m.json", for people
 };

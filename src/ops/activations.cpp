@@ -20,6 +20,7 @@
 #include "ops/arguments.h"
 #include "ops/backward_rules.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -37,7 +38,12 @@ class Relu : public Operator {
   std::string_view name() const override { return "Relu"; }
   Tensors forward(const Tensors& in, const RunContext& context) const override {
     const Tensor y = at::relu(in[0]);
+    if (context.backward_rule == BackwardRule::plain) return {y};
     return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
   }
 };
 
@@ -48,7 +54,12 @@ class LeakyRelu : public Operator {
   std::string describe() const override { return "alpha=" + number(alpha_); }
   Tensors forward(const Tensors& in, const RunContext& context) const override {
     const Tensor y = at::leaky_relu(in[0], alpha_);
+    if (context.backward_rule == BackwardRule::plain) return {y};
     return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
   }
 
  private:
@@ -62,6 +73,10 @@ class PRelu : public Operator {
   Tensors forward(const Tensors& in, const RunContext& context) const override {
     const Tensor y = at::where(in[0].lt(0), in[0] * in[1], in[0]);
     return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
   }
 };
 
@@ -83,6 +98,10 @@ class Elu : public Operator {
     const Tensor y = at::elu(in[0], alpha_, gamma_, kind_ == Kind::celu ? 1 / alpha_ : 1);
     return {with_backward_rule(in[0], y, in[0].gt(0), context.backward_rule)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   Kind kind_;
@@ -100,6 +119,10 @@ class ThresholdedRelu : public Operator {
     const Tensor y = at::where(active, in[0], at::zeros_like(in[0]));
     return {with_backward_rule(in[0], y, active, context.backward_rule)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   double alpha_;
@@ -116,6 +139,10 @@ class Shrink : public Operator {
     const Tensor& x = in[0];
     const Tensor y = at::where(x.lt(-lambd_), x + bias_, at::where(x.gt(lambd_), x - bias_, at::zeros_like(x)));
     return {y.to(x.scalar_type())};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
   }
 
  private:
@@ -145,6 +172,10 @@ class Clip : public Operator {
     if (high) active = active.logical_and(in[0].lt(*high));
     return {with_backward_rule(in[0], y, active, context.backward_rule)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   using Limit = std::optional<at::Scalar>;  // a double would round the ends of int64
@@ -168,6 +199,10 @@ class HardSigmoid : public Operator {
   Tensors forward(const Tensors& in, const RunContext&) const override {
     return {at::clamp(in[0] * alpha_ + beta_, 0, 1)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   double alpha_, beta_;
@@ -181,6 +216,10 @@ class HardSwish : public Operator {
   Tensors forward(const Tensors& in, const RunContext&) const override {
     return {in[0] * at::clamp(in[0] / 6 + 0.5, 0, 1)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 };
 
 class Gelu : public Operator {
@@ -192,6 +231,10 @@ class Gelu : public Operator {
   std::string_view name() const override { return "Gelu"; }
   std::string describe() const override { return "approximate=" + approximate_; }
   Tensors forward(const Tensors& in, const RunContext&) const override { return {at::gelu(in[0], approximate_)}; }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   std::string approximate_;
@@ -205,6 +248,10 @@ class Swish : public Operator {
   std::string describe() const override { return alpha_ == 1 ? "" : "alpha=" + number(alpha_); }
   Tensors forward(const Tensors& in, const RunContext&) const override {
     return {alpha_ == 1 ? at::silu(in[0]) : in[0] * at::sigmoid(in[0] * alpha_)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
   }
 
  private:
@@ -222,6 +269,10 @@ class Dropout : public Operator {
   Tensors forward(const Tensors& in, const RunContext&) const override {
     if (!with_mask_) return {in[0]};
     return {in[0], at::ones_like(in[0], at::kBool)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
   }
 
  private:

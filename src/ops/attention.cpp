@@ -22,6 +22,7 @@
 
 #include "ops/describe.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 
 namespace vitrail {
 namespace {
@@ -37,6 +38,17 @@ class SoftmaxOperator : public Operator {
   Tensors forward(const Tensors& in, const RunContext&) const override {
     const int64_t axis = normalize_axis(axis_, in[0].dim());
     return {logarithm ? at::log_softmax(in[0], axis) : at::softmax(in[0], axis)};
+  }
+  // Of s = softmax(x): x_i (R_i - s_i sum R), the first-order expansion; what it lacks is the value at 0.
+  Relevance relevance(const RelevanceCall& call) const override {
+    if (logarithm || call.deeplift()) return relevance_of_rest(call);
+    const Tensor &x = call.in[0], &arrived = call.arrived[0];
+    const int64_t axis = normalize_axis(axis_, x.dim());
+    const Tensor sent = x * (arrived - call.out[0] * arrived.sum(axis, /*keepdim=*/true));
+    return {{sent.masked_fill(x.isinf(), 0)}, "softmax"};
+  }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    return Locality::along_others({normalize_axis(axis_, static_cast<int64_t>(out.size()))}, out.size());
   }
 
  private:
@@ -117,6 +129,13 @@ class Attention : public Operator {
     Tensors out{y, key, value, scores(raw, capped, masked, probabilities)};
     out.resize(outputs_);
     return out;
+  }
+  // Probabilities and values share alike, and so do queries and keys; the softmax is expanded to first order.
+  Relevance relevance(const RelevanceCall& call) const override {
+    if (call.deeplift()) return relevance_of_rest(call);
+    std::vector<double> shares = {0.25, 0.25, 0.5, 0.5, 0.25, 0.5, 0};
+    shares.resize(call.in.size());
+    return shared_by_gradient(call, shares, "attention");
   }
 
  private:

@@ -1,6 +1,7 @@
 // Conv and ConvTranspose over one to three spatial axes.
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/convolution.h>
 #include <vitrail/error.h>
@@ -10,6 +11,7 @@
 
 #include "ops/describe.h"
 #include "ops/registry.h"
+#include "ops/weighted_relevance.h"
 #include "ops/window.h"
 
 namespace vitrail {
@@ -46,6 +48,19 @@ std::string describe_window(int64_t group, const Window& window) {
   return text;
 }
 
+/// Of Conv and ConvTranspose: linear in x, with the kernel as weights and a bias a channel.
+Relevance relevance_of_kernel(const Operator& op, const RelevanceCall& call) {
+  Tensor bias;
+  if (const auto given = bias_of(call.in)) {
+    Ints shape(static_cast<size_t>(call.in[0].dim()), 1);
+    shape[1] = -1;
+    bias = given->reshape(shape);
+  }
+  return relevance_of_weights(call, {call.in[1], bias, [&](const Tensor& x, const Tensor& weight) {
+                                       return op.forward({x, weight}, call.context)[0];
+                                     }});
+}
+
 class Conv : public Operator {
  public:
   explicit Conv(const OperatorSpec& spec) : window_(spec.attributes()), group_(parse_group(spec.attributes())) {}
@@ -69,11 +84,26 @@ class Conv : public Operator {
     }
     const bool done = common == placement.begin && common == placement.end;
     const Tensor padded = done ? x : at::constant_pad_nd(x, aten_padding(begin, end));
-    return {at::convolution(padded, weight, bias_of(in), window_.strides(rank), common, window_.dilations(rank),
-                            /*transposed=*/false, Ints(rank, 0), group_)};
+    const auto laid_out = [last = is_recorded(padded)](const Tensor& t) {
+      return last ? t.contiguous(at::MemoryFormat::ChannelsLast) : t;
+    };
+    return {at::convolution(laid_out(padded), laid_out(weight), bias_of(in), window_.strides(rank), common,
+                            window_.dilations(rank), /*transposed=*/false, Ints(rank, 0), group_)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_kernel(*this, call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return input == 0 ? window_.locality(in[0].sizes().vec(), kernel_of(in[0], in[1], "Conv"))
+                      : Locality::everything(out.size());
   }
 
  private:
+  /// Whether a gradient will come back over two spatial axes on a processor, which takes about a quarter less time,
+  /// forward and back, where the channels of a position lie side by side (measured). Other operators keep the order.
+  static bool is_recorded(const Tensor& x) {
+    return at::GradMode::is_enabled() && x.requires_grad() && x.device().is_cpu() && x.dim() == 4 &&
+           x.scalar_type() == at::kFloat;
+  }
+
   Window window_;
   int64_t group_;
 };
@@ -138,6 +168,20 @@ class ConvTranspose : public Operator {
       y = y.add(bias->reshape(shape));
     }
     return {y};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_kernel(*this, call); }
+  /// Input i lands on stride i - crop .. stride i - crop + (k - 1) dilation of the output.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    if (input != 0) return locality;
+    const Ints sizes = spatial_sizes(in[0], "ConvTranspose"), kernel = kernel_of(in[0], in[1], "ConvTranspose");
+    const Ints strides = window_.strides(sizes.size()), dilations = window_.dilations(sizes.size());
+    const Crop crop = place(sizes, kernel, strides, dilations);
+    locality.axes[0] = AxisReach::same(0);
+    for (size_t i = 0; i < sizes.size(); ++i)
+      locality.axes[i + 2] = {static_cast<int64_t>(i) + 2, 1, strides[i],
+                              crop.begin[i] - (kernel[i] - 1) * dilations[i] + strides[i] - 1, crop.begin[i]};
+    return locality;
   }
 
  private:

@@ -54,6 +54,25 @@ TEST(Conv, WithAPaddingAsLongAsTheInputStaysWithinItsOutput) {
   EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "");
 }
 
+// In float32 the channels lie side by side while gradients are recorded: the same numbers, the same shapes.
+TEST(Conv, HasTheSameGradientInEveryPrecisionAndOrder) {
+  for (const int64_t group : {1, 2, 4}) {
+    const Tensor x = (ramp({2, 4, 7, 6}) * 0.37).sin(), w = (ramp({8, 4 / group, 3, 2}) * 0.91).cos();
+    const auto both = [&](at::ScalarType type) {
+      const Tensor leaf = x.to(type).requires_grad_();
+      const Tensor y =
+          convolve(leaf, w.to(type), {{"group", group}, {"strides", Ints{2, 1}}, {"pads", Ints{1, 0, 2, 1}}});
+      return std::pair(y.detach(), torch::autograd::grad({y.square().sum()}, {leaf})[0]);
+    };
+    const auto [y, slope] = both(at::kFloat);
+    const auto [exact_y, exact_slope] = both(at::kDouble);
+    EXPECT_TRUE(y.to(at::kDouble).allclose(exact_y, 1e-5, 1e-5));
+    EXPECT_TRUE(slope.to(at::kDouble).allclose(exact_slope, 1e-4, 1e-4));
+    EXPECT_TRUE(y.allclose(convolve(x, w, {{"group", group}, {"strides", Ints{2, 1}}, {"pads", Ints{1, 0, 2, 1}}}),
+                           1e-5, 1e-5));
+  }
+}
+
 TEST(Conv, RefusesWhatDoesNotFit) {
   const Tensor x = ramp({1, 2, 4}), w = ramp({2, 2, 3});
   EXPECT_THROW(convolve(x, ramp({2, 3, 3}), {}), ModelError);

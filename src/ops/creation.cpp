@@ -12,6 +12,7 @@
 
 #include "ops/arguments.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -83,6 +84,10 @@ class Cast : public Operator {
   bool differentiable() const override { return keeps_gradient(to_); }
   std::string describe() const override { return std::string("to=") + at::toString(to_); }
   Tensors forward(const Tensors& in, const RunContext&) const override { return {in[0].to(to_)}; }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   at::ScalarType to_;
@@ -95,6 +100,7 @@ class CastLike : public Operator {
   std::string_view name() const override { return "CastLike"; }
   bool differentiable() const override { return differentiable_; }
   Tensors forward(const Tensors& in, const RunContext&) const override { return {in[0].to(in[1].scalar_type())}; }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   bool differentiable_;

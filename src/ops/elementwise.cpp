@@ -49,6 +49,7 @@
 
 #include "ops/arguments.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -163,6 +164,18 @@ const VariadicRow kVariadic[] = {
     {"Mean", [](const Tensors& in) { return sum(in) / static_cast<double>(in.size()); }},
 };
 
+/// The numerator takes all; a constant over something is a function of that.
+Relevance relevance_of_quotient(const RelevanceCall& call) {
+  if (!call.wanted[0]) return relevance_of_activation(call);
+  if (!call.wanted[1]) return relevance_of_linear(call);
+  if (call.deeplift()) return relevance_of_rest(call);
+  const std::vector<bool> numerator = {true, false};
+  Relevance result =
+      relevance_of_linear({call.op, call.in, call.out, call.arrived, numerator, call.rule, call.context});
+  result.sent[1] = at::zeros_like(call.in[1]);
+  return result;
+}
+
 /// One operator of the tables, with any number of inputs.
 class Elementwise : public Operator {
  public:
@@ -183,6 +196,16 @@ class Elementwise : public Operator {
     const Tensor result = function_(operands);
     return {widened ? result.to(in[0].scalar_type()) : result};
   }
+  Relevance relevance(const RelevanceCall& call) const override {
+    const std::string_view what = name_;
+    if (what == "Add" || what == "Sub" || what == "Sum" || what == "Mean") return relevance_of_linear(call, true);
+    if (what == "Mul") return relevance_of_product(call);
+    if (what == "Max" || what == "Min") return relevance_of_winner(call, what == "Max");
+    return what == "Div" ? relevance_of_quotient(call) : relevance_of_activation(call);
+  }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   std::string name_;
@@ -201,6 +224,9 @@ class Mod : public Operator {
     const Tensor dividend = computable(in[0]), divisor = computable(beside(in[1], in[0]));
     return {(fmod_ ? at::fmod(dividend, divisor) : at::remainder(dividend, divisor)).to(in[0].scalar_type())};
   }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   bool fmod_;
@@ -218,6 +244,9 @@ class IsInf : public Operator {
     if (!negative_) found = found.logical_and(in[0].ge(0));
     if (!positive_) found = found.logical_and(in[0].lt(0));
     return {found};
+  }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
   }
 
  private:
@@ -239,6 +268,9 @@ class BitShift : public Operator {
     const Tensor shifted = direction_ == "LEFT" ? at::bitwise_left_shift(x, by) : at::bitwise_right_shift(x, by);
     const auto bits = static_cast<int64_t>(8 * in[0].element_size());
     return {at::where(by.lt(bits), shifted, at::zeros_like(shifted)).to(in[0].scalar_type())};
+  }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
   }
 
  private:

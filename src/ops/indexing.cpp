@@ -16,6 +16,7 @@
 #include "ops/arguments.h"
 #include "ops/describe.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 
 namespace vitrail {
 namespace {
@@ -65,6 +66,25 @@ class Slice : public Operator {
     }
     return {y};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  /// Backwards, an axis counts as read from anywhere.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    const bool known =
+        starts_.constant() && (!axes_.present() || axes_.constant()) && (!steps_.present() || steps_.constant());
+    if (input != 0 || !known) return locality;
+    const Ints starts = *starts_.constant(), axes = axes_.constant().value_or(range(starts.size()));
+    const Ints steps = steps_.constant().value_or(Ints(starts.size(), 1));
+    for (size_t d = 0; d < out.size(); ++d) locality.axes[d] = AxisReach::same(static_cast<int64_t>(d));
+    for (size_t i = 0; i < axes.size() && i < steps.size(); ++i) {
+      const int64_t axis = normalize_axis(axes[i], in[0].dim()), size = in[0].size(axis);
+      const int64_t start = std::clamp<int64_t>(starts[i] < 0 ? starts[i] + size : starts[i], 0, size);
+      locality.axes[static_cast<size_t>(axis)] = {};
+      if (steps[i] > 0)
+        locality.axes[static_cast<size_t>(axis)] = {axis, std::min(steps[i], size + 1), 1, start, start};
+    }
+    return locality;
+  }
 
  private:
   static Tensor slice_axis(const Tensor& x, int64_t axis, int64_t start, int64_t end, int64_t step) {
@@ -109,6 +129,17 @@ class Gather : public Operator {
     shape.insert(shape.begin() + axis, indices.sizes().begin(), indices.sizes().end());
     return {taken.reshape(shape)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  /// The axes before and behind the one that is taken from.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    if (input != 0) return locality;
+    const int64_t axis = normalize_axis(axis_, in[0].dim()), inserted = in[1].dim();
+    locality.by_parts = true;
+    for (int64_t d = 0; d < in[0].dim(); ++d)
+      if (d != axis) locality.axes[static_cast<size_t>(d < axis ? d : d - 1 + inserted)] = AxisReach::same(d);
+    return locality;
+  }
 
  private:
   int64_t axis_;
@@ -129,6 +160,7 @@ class GatherElements : public Operator {
     const int64_t axis = normalize_axis(axis_, x.dim());
     return {at::gather(x, axis, positions(in[1], x, x.size(axis)))};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   int64_t axis_;
@@ -182,6 +214,7 @@ class GatherND : public Operator {
     shape.insert(shape.end(), slice.begin(), slice.end());
     return {x.reshape({batch * places, product(slice)}).index_select(0, flat).reshape(shape)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   int64_t batch_dims_;
@@ -212,6 +245,10 @@ class ScatterND : public Operator {
     }
     const Tensor rows = x.reshape({places, width}), updates = in[2].reshape({flat.numel(), width});
     return {scatter(rows, flat, updates).reshape(x.sizes())};
+  }
+  Relevance relevance(const RelevanceCall& call) const override {
+    if (reduction_ == "none") return relevance_of_moves(call);
+    return reduction_ == "add" ? relevance_of_linear(call) : relevance_of_rest(call);
   }
 
  private:
@@ -259,6 +296,16 @@ class Split : public Operator {
     }
     return in[0].split_with_sizes(sizes, axis);
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t output, const Tensors& in, const Ints& out) const override {
+    if (input != 0 || (sizes_.present() && !sizes_.constant())) return Locality::everything(out.size());
+    const int64_t axis = normalize_axis(axis_, in[0].dim()), part = (in[0].size(axis) + parts_ - 1) / parts_;
+    int64_t begin = sizes_.present() ? 0 : part * static_cast<int64_t>(output);
+    for (size_t i = 0; sizes_.present() && i < output; ++i) begin += sizes_.constant()->at(i);
+    Locality locality = Locality::along_others({axis}, out.size());
+    locality.axes[static_cast<size_t>(axis)] = AxisReach::shifted(axis, begin);
+    return locality;
+  }
 
  private:
   int64_t axis_;
@@ -273,6 +320,15 @@ class Concat : public Operator {
   std::string describe() const override { return "axis=" + std::to_string(axis_); }
   Tensors forward(const Tensors& in, const RunContext&) const override {
     return {at::cat(in, normalize_axis(axis_, in[0].dim()))};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    const int64_t axis = normalize_axis(axis_, in[0].dim());
+    int64_t before = 0;
+    for (size_t i = 0; i < input; ++i) before += in[i].size(axis);
+    Locality locality = Locality::along_others({axis}, out.size());
+    locality.axes[static_cast<size_t>(axis)] = AxisReach::shifted(axis, -before);
+    return locality;
   }
 
  private:
@@ -332,6 +388,21 @@ class Pad : public Operator {
       throw ModelError("Pad cannot crop " + join(pads) + " from " + shape_text(x));
     check_result_shape(padded);
     return {mode_ == PadMode::constant ? constant(in, begin, end) : repeated(x, begin, end)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  /// Along an axis that repeats its values outside, as read from anywhere.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    if (input != 0 || !pads_.constant() || (axes_.present() && !axes_.constant())) return locality;
+    const Ints pads = *pads_.constant(), axes = axes_.constant().value_or(range(out.size()));
+    for (size_t d = 0; d < out.size(); ++d) locality.axes[d] = AxisReach::same(static_cast<int64_t>(d));
+    for (size_t i = 0; i < axes.size(); ++i) {
+      const int64_t axis = normalize_axis(axes[i], in[0].dim());
+      if (pads[i] == 0 && pads[i + axes.size()] == 0) continue;
+      locality.axes[static_cast<size_t>(axis)] =
+          mode_ == PadMode::constant ? AxisReach::shifted(axis, -pads[i]) : AxisReach{};
+    }
+    return locality;
   }
 
  private:

@@ -13,6 +13,7 @@
 
 #include "ops/arguments.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 
 namespace vitrail {
 namespace {
@@ -42,6 +43,9 @@ class Comparison : public Operator {
     const Tensor& data = in[0].is_cpu() ? in[1] : in[0];
     return {row_.function(computable(beside(in[0], data)), computable(beside(in[1], data)))};
   }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 
  private:
   const Row& row_;
@@ -53,6 +57,9 @@ class Not : public Operator {
   std::string_view name() const override { return "Not"; }
   bool differentiable() const override { return false; }
   Tensors forward(const Tensors& in, const RunContext&) const override { return {at::logical_not(in[0])}; }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
+  }
 };
 
 /// Selects; what is not selected does not matter, not even NaN.
@@ -63,6 +70,10 @@ class Where : public Operator {
   Tensors forward(const Tensors& in, const RunContext&) const override {
     const Tensor& data = in[1].is_cpu() ? in[2] : in[1];
     return {at::where(beside(in[0], data), beside(in[1], data), beside(in[2], data))};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::elementwise(in[input].sizes().vec(), out);
   }
 };
 

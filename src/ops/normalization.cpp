@@ -16,10 +16,12 @@
 #include <ATen/ops/linalg_vector_norm.h>
 #include <vitrail/error.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "ops/arguments.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 
 namespace vitrail {
 namespace {
@@ -41,6 +43,13 @@ Tensor per_channel(const Tensor& v, const Tensor& x) {
   Ints shape(static_cast<size_t>(x.dim()), 1);
   shape.at(1) = -1;
   return v.reshape(shape);
+}
+
+/// From `axis` to the last.
+Ints axes_from(int64_t axis, int64_t rank) {
+  Ints axes;
+  for (axis = normalize_axis(axis, rank); axis < rank; ++axis) axes.push_back(axis);
+  return axes;
 }
 
 /// With the stored statistics; with those of the batch where training_mode is set, which then also
@@ -76,6 +85,15 @@ class BatchNormalization : public Operator {
     };
     return {y, moved(in[3], mean), moved(in[4], var)};
   }
+  Relevance relevance(const RelevanceCall& call) const override {
+    const bool only_x = std::find(call.wanted.begin() + 1, call.wanted.end(), true) == call.wanted.end();
+    if (training_ || !only_x) return relevance_of_rest(call);
+    if (!call.deeplift() && !call.rule.biases) return relevance_of_activation(call);
+    return relevance_of_linear(call, /*all_operands=*/true);
+  }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return training_ || input != 0 ? Locality::everything(out.size()) : Locality::elementwise(in[0].sizes().vec(), out);
+  }
 
  private:
   double epsilon_, momentum_;
@@ -105,14 +123,25 @@ class LayerNormalization : public Operator {
       out.push_back(bias.defined() ? y + bias : y);
     }
     if (outputs_ > 1) {
-      Ints axes;
-      for (int64_t axis = normalize_axis(axis_, x.dim()); axis < x.dim(); ++axis) axes.push_back(axis);
+      const Ints axes = axes_from(axis_, x.dim());
       const Tensor stashed = x.element_size() < 4 ? x.to(at::kFloat) : x;
       out.push_back(stashed.mean(axes, /*keepdim=*/true));
       out.push_back((stashed.var(axes, /*unbiased=*/false, /*keepdim=*/true) + epsilon_).rsqrt());
       out.resize(outputs_);
     }
     return out;
+  }
+  Relevance relevance(const RelevanceCall& call) const override {
+    Ints axes;
+    for (int64_t axis = normalize_axis(axis_, call.in[0].dim()); axis < call.in[0].dim(); ++axis) axes.push_back(axis);
+    return relevance_of_normalisation(
+        call, [&](const Tensor& x) { return x - x.mean(axes, /*keepdim=*/true); },
+        call.in.size() > 2 ? call.in[2] : Tensor());
+  }
+  /// Every position in front of the axis by itself.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return input == 0 ? Locality::along_others(axes_from(axis_, in[0].dim()), out.size())
+                      : Locality::elementwise(in[input].sizes().vec(), out);
   }
 
  private:
@@ -145,6 +174,20 @@ class GroupNormalization : public Operator {
     }
     return {at::group_norm(x, groups, parameter(in[1], channels, groups), parameter(in[2], channels, groups), epsilon_,
                            /*cudnn_enabled=*/false)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override {
+    const int64_t channels = call.in[0].size(1), groups = groups_ == 0 ? channels : groups_;
+    const auto centred = [&](const Tensor& x) {
+      const Tensor grouped = x.reshape({x.size(0), groups, -1});
+      return (grouped - grouped.mean(2, /*keepdim=*/true)).view(x.sizes());
+    };
+    return relevance_of_normalisation(call, centred, per_channel(parameter(call.in[2], channels, groups), call.in[0]));
+  }
+  /// A group depends on all of its positions: of the axes only the batch stays apart.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    if (input == 0) locality.axes[0] = AxisReach::same(0);
+    return locality;
   }
 
  protected:
@@ -181,11 +224,18 @@ class RmsNormalization : public Operator {
   std::string_view name() const override { return "RMSNormalization"; }
   std::string describe() const override { return "axis=" + std::to_string(axis_) + " " + describe_epsilon(epsilon_); }
   Tensors forward(const Tensors& in, const RunContext&) const override {
-    Ints axes;
-    for (int64_t axis = normalize_axis(axis_, in[0].dim()); axis < in[0].dim(); ++axis) axes.push_back(axis);
+    const Ints axes = axes_from(axis_, in[0].dim());
     const Tensor x = in[0].element_size() < 4 ? in[0].to(at::kFloat) : in[0];
     const Tensor y = x * ((x * x).mean(axes, /*keepdim=*/true) + epsilon_).rsqrt();
     return {y.to(in[0].scalar_type()) * in[1]};
+  }
+  Relevance relevance(const RelevanceCall& call) const override {
+    return relevance_of_normalisation(call, [](const Tensor& x) { return x; }, {});
+  }
+  /// Every position in front of the axis by itself.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return input == 0 ? Locality::along_others(axes_from(axis_, in[0].dim()), out.size())
+                      : Locality::elementwise(in[input].sizes().vec(), out);
   }
 
  private:
@@ -215,6 +265,12 @@ class LocalResponseNormalization : public Operator {
     const Tensor sum = at::constant_pad_nd(x * x, padding).unfold(1, size_, 1).sum(-1);
     return {x * (sum * (alpha_ / static_cast<double>(size_)) + bias_).pow(-beta_)};
   }
+  Relevance relevance(const RelevanceCall& call) const override {
+    return relevance_of_normalisation(call, [](const Tensor& x) { return x; }, {});
+  }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    return Locality::along_others({1}, out.size());
+  }
 
  private:
   static constexpr int64_t kMostChannels = 65536;
@@ -236,6 +292,12 @@ class LpNormalization : public Operator {
     const Tensor norm = at::linalg_vector_norm(in[0], p_, Ints{axis}, /*keepdim=*/true);
     return {in[0] / norm.masked_fill(norm.eq(0), 1)};
   }
+  Relevance relevance(const RelevanceCall& call) const override {
+    return relevance_of_normalisation(call, [](const Tensor& x) { return x; }, {});
+  }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    return Locality::along_others({normalize_axis(axis_, static_cast<int64_t>(out.size()))}, out.size());
+  }
 
  private:
   int64_t axis_, p_;
@@ -252,6 +314,15 @@ class MeanVarianceNormalization : public Operator {
     for (int64_t& axis : axes) axis = normalize_axis(axis, in[0].dim());
     const Tensor centred = in[0] - in[0].mean(axes, /*keepdim=*/true);
     return {centred / ((centred * centred).mean(axes, /*keepdim=*/true).sqrt() + 1e-9)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override {
+    return relevance_of_normalisation(call, [this](const Tensor& x) { return x - x.mean(axes_, /*keepdim=*/true); },
+                                      {});
+  }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    Ints axes = axes_;
+    for (int64_t& axis : axes) axis = normalize_axis(axis, static_cast<int64_t>(out.size()));
+    return Locality::along_others(axes, out.size());
   }
 
  private:

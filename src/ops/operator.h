@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "ops/locality.h"
+
 namespace vitrail {
 
 /// What a run hands to every operator.
@@ -21,6 +23,9 @@ struct RunContext {
   int64_t batch = 1;  ///< N of this run: symbolic shapes are evaluated with it
   BackwardRule backward_rule = BackwardRule::plain;
 };
+
+struct RelevanceCall;
+struct Relevance;
 
 class Operator {
  public:
@@ -35,12 +40,20 @@ class Operator {
   /// shapes, axes or positions may be on the CPU while the data is on another device.
   virtual Tensors forward(const Tensors& in, const RunContext& context) const = 0;
 
+  /// Sends what arrived at the outputs back to the inputs, by the rules of ops/relevance.h (LRP, DeepLIFT). Default:
+  /// input times gradient, in proportion to the output.
+  virtual Relevance relevance(const RelevanceCall& call) const;
+
   /// False where the gradient is zero almost everywhere (Sign, Round, ArgMax, comparisons, integer
   /// casts): gradient methods warn with the node's name when it lies on their path.
   virtual bool differentiable() const { return true; }
 
   /// The typed members for people, e.g. "strides=2,2 pads=0,0,1,1"; shown by `vitrail inspect`.
   virtual std::string describe() const { return {}; }
+
+  /// Where output `output`, of sizes `out`, looks at input `input`; as a default anywhere. Of `in` constants are what
+  /// they are, other inputs have their type and sizes but no values that mean anything.
+  virtual Locality locality(size_t input, size_t output, const Tensors& in, const Ints& out) const;
 };
 
 }  // namespace vitrail

@@ -7,7 +7,8 @@
 //   second order   <grad <u, grad f>(x), v>  against  (<u, grad f(x + h v)> - <u, grad f(x - h v)>) / 2h
 //
 // along random directions v over all floating inputs at once, in float64, where h = 1e-6 leaves about
-// nine digits of the first and of the second.
+// nine digits of the first and of the second. And what the operator sends back on a reverse walk: by the plain rule the
+// gradient, by DeepLIFT multipliers that add up to the change of the outputs.
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
@@ -26,6 +27,7 @@
 #include <vector>
 
 #include "ops/registry.h"
+#include "ops/relevance.h"
 
 namespace vitrail {
 
@@ -129,6 +131,9 @@ class Scalar {
     return filled(torch::autograd::grad({value(x)}, x, {}, create_graph, create_graph, /*allow_unused=*/true), x);
   }
 
+  /// One an output; undefined where that is not floating.
+  const Tensors& weights() const { return weights_; }
+
   static Tensors filled(Tensors gradients, const Tensors& x) {
     for (size_t i = 0; i < x.size(); ++i) {
       if (!gradients[i].defined()) gradients[i] = at::zeros_like(x[i]);
@@ -149,7 +154,84 @@ inline Tensors leaves(const Tensors& x, const Tensors& direction, double step) {
   return moved;
 }
 
+/// One step of a reverse walk from the outputs, weighted, to the differentiated inputs.
+class Step {
+ public:
+  Step(const OperatorCase& given, Tensors weights) : case_(given), op_(given.make()), weights_(std::move(weights)) {
+    out_ = op_->forward(case_.inputs, context_);
+    weights_.resize(out_.size());
+    for (size_t i = 0; i < case_.inputs.size(); ++i) {
+      const Tensor& x = case_.inputs[i];
+      const bool fixed = std::find(case_.fixed.begin(), case_.fixed.end(), i) != case_.fixed.end();
+      wanted_.push_back(x.defined() && x.is_floating_point() && !fixed);
+    }
+  }
+
+  RelevanceCall call(LayerRule rule = {}) const {
+    return {*op_, case_.inputs, out_, weights_, wanted_, std::move(rule), context_};
+  }
+  const Tensors& out() const { return out_; }
+  const std::vector<bool>& wanted() const { return wanted_; }
+  Relevance relevance(LayerRule rule = {}) const { return op_->relevance(call(std::move(rule))); }
+
+  /// DeepLIFT's multipliers from a baseline of the inputs. Integrals by Simpson's rule.
+  Relevance multipliers(const Tensors& base_in) const {
+    constexpr int intervals = 20;
+    PathRule path;
+    for (int i = 0; i <= intervals; ++i)
+      path.emplace_back(double(i) / intervals, (i == 0 || i == intervals ? 1.
+                                                : i % 2 == 1             ? 4.
+                                                                         : 2.) /
+                                                   (3 * intervals));
+    const Tensors base_out = op_->forward(base_in, context_);
+    RelevanceCall step = call();
+    step.base_in = &base_in;
+    step.base_out = &base_out;
+    step.path = &path;
+    return op_->relevance(step);
+  }
+
+ private:
+  OperatorCase case_;
+  std::unique_ptr<Operator> op_;
+  RunContext context_;
+  Tensors weights_, out_;
+  std::vector<bool> wanted_;
+};
+
+inline double sum_of_products(const Tensors& a, const Tensors& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i)
+    if (a[i].defined() && b[i].defined()) sum += (a[i] * b[i]).sum().item<double>();
+  return sum;
+}
+
 }  // namespace derivative
+
+inline void expect_reverse_step(const OperatorCase& given) {
+  using namespace derivative;
+  const Scalar f(given);
+  const Step step(given, f.weights());
+  const Tensors x = f.point(), gradient = f.gradient(leaves(x, x, 0), false);
+  const Tensors pulled = pull_back(step.call(), f.weights());
+  Tensors base = given.inputs, change(base.size());
+  for (size_t i = 0, k = 0; i < base.size(); ++i) {
+    EXPECT_EQ(pulled[i].defined(), step.wanted()[i]) << "input " << i;
+    if (!step.wanted()[i]) continue;
+    EXPECT_LE(distance(pulled[i], gradient[k++]), 1e-12) << "the plain rule, input " << i;
+    change[i] = base[i] * 0.1;
+    base[i] = base[i] - change[i];
+  }
+  const Tensors there = given.make()->forward(base, RunContext{});
+  double expected = 0;
+  for (size_t k = 0; k < there.size(); ++k)
+    if (f.weights()[k].defined()) expected += (f.weights()[k] * (step.out()[k] - there[k])).sum().item<double>();
+  if (!std::isfinite(expected)) return;  // the baseline left the operator's domain
+  const Relevance found = step.multipliers(base);
+  const double tolerance = found.rule == "path" ? 0.02 : 1e-9;  // an average over places does not see kinks
+  EXPECT_NEAR(sum_of_products(found.sent, change), expected, tolerance * (1 + std::abs(expected)))
+      << "DeepLIFT by " << found.rule;
+}
 
 /// The operators that expect_derivatives was called on so far; derivatives_test.cpp looks for the forgotten ones.
 inline std::set<std::string>& operators_with_derivatives() {
@@ -162,6 +244,7 @@ inline void expect_derivatives(const OperatorCase& given) {
   using namespace derivative;
   operators_with_derivatives().insert(given.op);
   SCOPED_TRACE(given.op + " " + given.make()->describe());
+  expect_reverse_step(given);
   const Scalar f(given);
   const Tensors x = f.point(), u = noise_like(x);
   constexpr double h = 1e-6;

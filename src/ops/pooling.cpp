@@ -21,6 +21,7 @@
 
 #include "ops/describe.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 #include "ops/window.h"
 
 namespace vitrail {
@@ -95,6 +96,13 @@ class MaxPool : public Operator {
         at::constant_pad_nd(x, aten_padding(placement.begin, end), -std::numeric_limits<double>::infinity());
     auto [y, position] = max_pool(padded, kernel_, strides, Ints(rank, 0), dilations, false);
     return outputs(y.to(type), position, padded.sizes().slice(2).vec(), placement.begin, sizes);
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_winner(call, /*largest=*/true); }
+  /// Channels stay apart.
+  Locality locality(size_t, size_t, const Tensors& in, const Ints&) const override {
+    Locality locality = window_.locality(in[0].sizes().vec(), kernel_);
+    locality.axes[1] = AxisReach::same(1);
+    return locality;
   }
 
  private:
@@ -173,6 +181,13 @@ class AveragePool : public Operator {
     for (size_t axis = 0; axis < rank; ++axis) y = pool_axis(y, axis, sizes[axis], placement);
     return {y};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_linear(call); }
+  /// Channels stay apart.
+  Locality locality(size_t, size_t, const Tensors& in, const Ints&) const override {
+    Locality locality = window_.locality(in[0].sizes().vec(), kernel_);
+    locality.axes[1] = AxisReach::same(1);
+    return locality;
+  }
 
  private:
   Tensor pool_axis(const Tensor& x, size_t axis, int64_t size, const WindowPlacement& placement) const {
@@ -225,6 +240,10 @@ class GlobalAveragePool : public Operator {
   Tensors forward(const Tensors& in, const RunContext&) const override {
     return {in[0].mean(spatial_axes(in[0], "GlobalAveragePool"), /*keepdim=*/true)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_linear(call); }
+  Locality locality(size_t, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::along_others(spatial_axes(in[0], "GlobalAveragePool"), out.size());
+  }
 };
 
 double parse_norm(const Attributes& attributes) {
@@ -254,6 +273,12 @@ class LpPool : public Operator {
                                        /*transposed=*/false, Ints(rank, 0), /*groups=*/1);
     return {sum.squeeze(1).unflatten(0, Ints{x.size(0), x.size(1)}).pow(1 / p_)};
   }
+  /// Channels stay apart.
+  Locality locality(size_t, size_t, const Tensors& in, const Ints&) const override {
+    Locality locality = window_.locality(in[0].sizes().vec(), kernel_);
+    locality.axes[1] = AxisReach::same(1);
+    return locality;
+  }
 
  private:
   Ints kernel_;
@@ -268,6 +293,9 @@ class GlobalLpPool : public Operator {
   Tensors forward(const Tensors& in, const RunContext&) const override {
     return {at::linalg_vector_norm(in[0], p_, spatial_axes(in[0], "GlobalLpPool"), /*keepdim=*/true)};
   }
+  Locality locality(size_t, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::along_others(spatial_axes(in[0], "GlobalLpPool"), out.size());
+  }
 
  private:
   double p_;
@@ -279,6 +307,10 @@ class GlobalMaxPool : public Operator {
   std::string_view name() const override { return "GlobalMaxPool"; }
   Tensors forward(const Tensors& in, const RunContext&) const override {
     return {in[0].amax(spatial_axes(in[0], "GlobalMaxPool"), /*keepdim=*/true)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_winner(call, /*largest=*/true); }
+  Locality locality(size_t, size_t, const Tensors& in, const Ints& out) const override {
+    return Locality::along_others(spatial_axes(in[0], "GlobalMaxPool"), out.size());
   }
 };
 

@@ -16,6 +16,7 @@
 #include "ops/creation.h"
 #include "ops/describe.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -132,6 +133,7 @@ class DequantizeLinear : public Operator {
     if (has(in, 2)) x = x - spread_(in[2], x).to(type);
     return {(x * spread_(in[1], x)).to(type_.value_or(type))};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_linear(call); }
 
  private:
   Spread spread_;
@@ -154,6 +156,7 @@ class QuantizeDequantize : public Operator {
     const Tensor passes = q.ge(range.low).logical_and(q.le(range.high));
     return {y + at::where(passes, x - x.detach(), 0.0)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_activation(call); }
 
  private:
   Quantizer quantize_;

@@ -27,6 +27,7 @@
 
 #include "ops/arguments.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -135,6 +136,30 @@ class Reduction : public Operator {
     }
     return {y};
   }
+  Relevance relevance(const RelevanceCall& call) const override {
+    const std::string_view what = row_.name;
+    if (what == "ReduceMean" || what == "ReduceSum") return relevance_of_linear(call);
+    if (what == "ReduceMax" || what == "ReduceMin") return relevance_of_winner(call, what == "ReduceMax");
+    return relevance_of_rest(call);
+  }
+  /// The axes that stay, each by itself.
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    if (input != 0) return locality;
+    if (axes_.present() && !axes_.constant()) return locality;
+    Ints axes = axes_.constant().value_or(Ints());
+    if (axes.empty() && noop_when_empty_) return Locality::elementwise(in[0].sizes().vec(), out);
+    if (axes.empty()) return locality;
+    for (int64_t& axis : axes) axis = normalize_axis(axis, in[0].dim());
+    locality.by_parts = true;
+    size_t next = 0;
+    for (int64_t axis = 0; axis < in[0].dim(); ++axis) {
+      const bool goes = std::find(axes.begin(), axes.end(), axis) != axes.end();
+      if (!goes) locality.axes[next] = AxisReach::same(axis);
+      next += keep_dims_ || !goes;
+    }
+    return locality;
+  }
 
  private:
   /// Each value by itself: the reduction over an axis of size one, which for a norm still takes the absolute value.
@@ -187,6 +212,10 @@ class TopK : public Operator {
     auto [values, indices] = in[0].sort(/*stable=*/true, axis, /*descending=*/largest_);
     return {values.narrow(axis, 0, k), indices.narrow(axis, 0, k)};
   }
+  // Of the values; where the ranking is another at the baseline only an average over the way there is complete.
+  Relevance relevance(const RelevanceCall& call) const override {
+    return call.deeplift() ? relevance_of_rest(call) : relevance_of_moves(call);
+  }
 
  private:
   IntsArgument k_;
@@ -210,6 +239,7 @@ class CumSum : public Operator {
       y = at::cat({at::zeros_like(y.narrow(axis, 0, 1)), y.narrow(axis, 0, x.size(axis) - 1)}, axis);
     return {reverse_ ? at::flip(y, {axis}) : y};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_linear(call); }
 
  private:
   IntsArgument axis_;

@@ -27,6 +27,7 @@
 
 #include "ops/arguments.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 
 namespace vitrail {
 namespace {
@@ -141,6 +142,16 @@ class Resize : public Operator {
     if (mode_ != Interpolation::nearest && !x.is_floating_point()) return {rounded(x, plans)};
     return {apply(x, plans)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_linear(call); }
+
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    const bool known = !scales_.empty() || sizes_.constant();
+    if (input != 0 || !known) return locality;
+    for (size_t d = 0; d < out.size(); ++d) locality.axes[d] = AxisReach::same(static_cast<int64_t>(d));
+    for (const AxisPlan& plan : plan(in)) locality.axes[static_cast<size_t>(plan.axis)] = reach(plan);
+    return locality;
+  }
 
  private:
   std::vector<AxisPlan> plan(const Tensors& in) const;
@@ -149,6 +160,7 @@ class Resize : public Operator {
   Tensor apply(Tensor x, const std::vector<AxisPlan>& plans) const;
   Tensor rounded(const Tensor& x, const std::vector<AxisPlan>& plans) const;
   Tensor apply_axis(const Tensor& x, const AxisPlan& plan) const;
+  AxisReach reach(const AxisPlan& plan) const;
   double coordinate(const AxisPlan& plan, int64_t o) const;
   int64_t nearest(const AxisPlan& plan, double x) const;
   void add_weights(const AxisPlan& plan, double x, double* row) const;
@@ -296,6 +308,31 @@ Tensor Resize::apply_axis(const Tensor& x, const AxisPlan& plan) const {
   Ints shape(static_cast<size_t>(x.dim()), 1);
   shape[static_cast<size_t>(plan.axis)] = -1;
   return y.masked_fill(beside(at::tensor(outside).to(at::kBool), x).reshape(shape), extrapolation_value_);
+}
+
+/// Positions of the output lie evenly in the input: for a scale p / q,
+///
+///   x(o) = (2 q o + q - p) / 2p    (half a pixel)    or    q o / p    (asymmetric),
+///
+/// and the filter reads from ceil(x - r) to floor(x + r). Other coordinates count as read from anywhere.
+AxisReach Resize::reach(const AxisPlan& plan) const {
+  const bool half = coordinates_ == Coordinates::half_pixel ||
+                    (coordinates_ == Coordinates::pytorch_half_pixel && plan.output > 1) ||
+                    (coordinates_ == Coordinates::half_pixel_symmetric && plan.exact());
+  if (!half && coordinates_ != Coordinates::asymmetric) return {};
+  constexpr int64_t most = 64;
+  int64_t q = 1;
+  const auto numerator = [&] { return plan.scale * static_cast<double>(q); };
+  const auto is_whole = [&] { return std::abs(numerator() - std::round(numerator())) < 1e-9 * numerator(); };
+  while (q <= most && !is_whole()) ++q;
+  if (q > most) return {};
+  const auto p = static_cast<int64_t>(std::round(numerator()));
+  const double shrink = antialias_ ? std::min(plan.scale, 1.0) : 1.0;
+  const double radius = mode_ == Interpolation::nearest ? 1 : (mode_ == Interpolation::linear ? 1 : 2) / shrink;
+  // In units of 1 / 2p, and one unit more on either side for the rounding of coordinates.
+  const auto reach = static_cast<int64_t>(std::ceil(radius * 2 * static_cast<double>(p)));
+  const int64_t offset = half ? q - p : 0;
+  return {plan.axis, 2 * q, 2 * p, offset - reach + 2 * p - 1 - 1, offset + reach + 1};
 }
 
 /// Where output position o lies in the input.

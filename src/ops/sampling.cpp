@@ -21,6 +21,7 @@
 #include "ops/arguments.h"
 #include "ops/describe.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 #include "ops/window.h"
 #include "vitrail/error.h"
 
@@ -75,6 +76,9 @@ class GridSample : public Operator {
     shape.pop_back();
     shape.insert(shape.begin() + 1, x.size(1));
     return {sum.reshape(shape)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override {
+    return call.wanted[1] ? relevance_of_rest(call) : relevance_of_linear(call);
   }
 
  private:
@@ -223,6 +227,9 @@ class RoiAlign : public Operator {
     if (regions.empty()) return {at::zeros({0, x.size(1), height_, width_}, x.options())};
     return {at::stack(regions, 0)};
   }
+  Relevance relevance(const RelevanceCall& call) const override {
+    return largest_ ? relevance_of_rest(call) : relevance_of_linear(call);
+  }
 
  private:
   static constexpr int64_t kMostCells = 4096, kMostSamples = 1 << 18;
@@ -318,6 +325,7 @@ class Col2Im : public Operator {
                 .narrow(2, 0, pixels)
                 .reshape(shape)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_linear(call); }
 
  private:
   IntsArgument image_, block_;

@@ -26,6 +26,7 @@
 #include "ops/creation.h"
 #include "ops/describe.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -86,6 +87,7 @@ class Compress : public Operator {
                        std::to_string(x.size(axis)) + ".");
     return {x.index_select(axis, chosen)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   std::optional<int64_t> axis_;
@@ -114,6 +116,10 @@ class ScatterElements : public Operator {
     if (reduction_ == "add") return {x.scatter_add(axis, index, updates)};
     const char* reduce = reduction_ == "mul" ? "prod" : reduction_ == "min" ? "amin" : "amax";
     return {x.scatter_reduce(axis, index, updates, reduce, /*include_self=*/true)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override {
+    if (reduction_ == "none") return relevance_of_moves(call);
+    return reduction_ == "add" ? relevance_of_linear(call) : relevance_of_rest(call);
   }
 
  private:
@@ -144,6 +150,7 @@ class TensorScatter : public Operator {
     if (mode_ == "circular") index = index.remainder(cache.size(axis));
     return {cache.scatter(axis, index.expand(update.sizes()), update)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   int64_t axis_;
@@ -173,6 +180,7 @@ class ReverseSequence : public Operator {
     const Tensor from = at::where(step.lt(length), length - 1 - step, step);
     return {at::gather(x, time, from.expand(x.sizes()))};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   int64_t batch_axis_, time_axis_;
@@ -188,6 +196,7 @@ class Trilu : public Operator {
     const int64_t diagonal = diagonal_.present() ? diagonal_.number(in) : 0;
     return {upper_ ? at::triu(in[0], diagonal) : at::tril(in[0], diagonal)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   IntsArgument diagonal_;
@@ -265,6 +274,7 @@ class CenterCropPad : public Operator {
     }
     return {x};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
 
  private:
   IntsArgument shape_;

@@ -11,6 +11,7 @@
 #include "ops/arguments.h"
 #include "ops/describe.h"
 #include "ops/registry.h"
+#include "ops/relevance.h"
 
 namespace vitrail {
 namespace {
@@ -29,6 +30,40 @@ Ints normalize_axes(Ints axes, int64_t rank) {
     throw ModelError("axes " + join(axes) + " name one axis twice");
   }
   return axes;
+}
+
+/// The same values in the same order under other sizes. Axes go together in the shortest groups of equal volume; of a
+/// group that is split or merged the slowest axes follow each other, the faster ones may hold anything.
+Locality regrouped(const Ints& input, const Ints& output) {
+  Locality locality = Locality::everything(output.size());
+  size_t i = 0, o = 0;
+  while (i < input.size() && o < output.size()) {
+    if ((input[i] == 1) != (output[o] == 1)) {  // an axis of size 1 comes or goes
+      input[i] == 1 ? ++i : ++o;
+      continue;
+    }
+    const size_t first_i = i, first_o = o;
+    int64_t volume_in = input[i++], volume_out = output[o++];
+    while (volume_in != volume_out && (i < input.size() || o < output.size())) {
+      if (volume_in < volume_out && i < input.size())
+        volume_in *= input[i++];
+      else if (volume_out < volume_in && o < output.size())
+        volume_out *= output[o++];
+      else
+        break;
+    }
+    if (volume_in != volume_out || volume_in == 0) return locality;  // sizes of 0: nothing to follow
+    // Position p of the slowest axis holds values p inner .. (p + 1) inner - 1 of the group.
+    const int64_t inner_in = volume_in / input[first_i], inner_out = volume_out / output[first_o];
+    const auto axis = static_cast<int64_t>(first_i);
+    if (inner_in == inner_out)
+      locality.axes[first_o] = AxisReach::same(axis);
+    else if (inner_out % inner_in == 0)
+      locality.axes[first_o] = {axis, inner_out / inner_in, 1, 0, inner_out / inner_in - 1};
+    else if (inner_in % inner_out == 0)
+      locality.axes[first_o] = {axis, 1, inner_in / inner_out, 0, 0};
+  }
+  return locality;
 }
 
 /// 0 keeps the input's size (unless allowzero), one -1 takes what is left.
@@ -60,6 +95,10 @@ class Reshape : public Operator {
     }
     return {x.reshape(shape)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return input == 0 ? regrouped(in[0].sizes().vec(), out) : Locality::everything(out.size());
+  }
 
  private:
   IntsArgument shape_;
@@ -78,6 +117,10 @@ class Flatten : public Operator {
     int64_t rows = 1, columns = 1;
     for (int64_t i = 0; i < x.dim(); ++i) (i < axis ? rows : columns) *= x.size(i);
     return {x.reshape({rows, columns})};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t, size_t, const Tensors& in, const Ints& out) const override {
+    return regrouped(in[0].sizes().vec(), out);
   }
 
  private:
@@ -100,6 +143,15 @@ class Transpose : public Operator {
     for (size_t i = 0; valid && i < sorted.size(); ++i) valid = sorted[i] == static_cast<int64_t>(i);
     if (!valid) throw ModelError("perm " + join(order) + " is no order of the axes of " + shape_text(in[0]));
     return {in[0].permute(order)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    locality.by_parts = true;
+    const auto rank = static_cast<int64_t>(out.size());
+    for (int64_t d = 0; d < rank; ++d)
+      locality.axes[static_cast<size_t>(d)] = AxisReach::same(order_.empty() ? rank - 1 - d : order_[d]);
+    return locality;
   }
 
  private:
@@ -124,6 +176,10 @@ class Squeeze : public Operator {
     }
     return {x.squeeze(axes)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return input == 0 ? regrouped(in[0].sizes().vec(), out) : Locality::everything(out.size());
+  }
 
  private:
   IntsArgument axes_;
@@ -140,6 +196,10 @@ class Unsqueeze : public Operator {
     Tensor y = in[0];
     for (int64_t axis : normalize_axes(given, y.dim() + static_cast<int64_t>(given.size()))) y = y.unsqueeze(axis);
     return {y};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    return input == 0 ? regrouped(in[0].sizes().vec(), out) : Locality::everything(out.size());
   }
 
  private:
@@ -168,6 +228,13 @@ class Expand : public Operator {
     check_result_shape(shape);
     return {x.expand(shape)};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    if (input != 0) return Locality::everything(out.size());
+    Locality locality = Locality::elementwise(in[0].sizes().vec(), out);
+    locality.by_parts = false;
+    return locality;
+  }
 
  private:
   IntsArgument shape_;
@@ -189,6 +256,13 @@ class Tile : public Operator {
     for (size_t i = 0; i < shape.size(); ++i) shape[i] *= std::min(repeats[i], kMostElements + 1);
     check_result_shape(shape);
     return {in[0].repeat(repeats)};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t input, size_t, const Tensors& in, const Ints& out) const override {
+    if (input != 0) return Locality::everything(out.size());
+    Locality locality = Locality::elementwise(in[0].sizes().vec(), out);
+    locality.by_parts = false;
+    return locality;
   }
 
  private:
@@ -230,6 +304,13 @@ class DepthToSpace : public Operator {
                                        : x.reshape({n, c, b, b, h, w}).permute({0, 1, 4, 2, 5, 3});
     return {blocks.reshape({n, c, h * b, w * b})};
   }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    locality.axes[0] = AxisReach::same(0);
+    for (const int64_t axis : {2, 3}) locality.axes[static_cast<size_t>(axis)] = {axis, 1, block_, 0, 0};
+    return locality;
+  }
 
  private:
   int64_t block_;
@@ -251,6 +332,13 @@ class SpaceToDepth : public Operator {
     }
     const int64_t n = x.size(0), c = x.size(1), h = x.size(2) / b, w = x.size(3) / b;
     return {x.reshape({n, c, h, b, w, b}).permute({0, 3, 5, 1, 2, 4}).reshape({n, c * b * b, h, w})};
+  }
+  Relevance relevance(const RelevanceCall& call) const override { return relevance_of_moves(call); }
+  Locality locality(size_t, size_t, const Tensors&, const Ints& out) const override {
+    Locality locality = Locality::everything(out.size());
+    locality.axes[0] = AxisReach::same(0);
+    for (const int64_t axis : {2, 3}) locality.axes[static_cast<size_t>(axis)] = {axis, block_, 1, 0, block_ - 1};
+    return locality;
   }
 
  private:

@@ -115,6 +115,18 @@ std::string Window::describe() const {
   return text;
 }
 
+Locality Window::locality(const Ints& input, const Ints& kernel) const {
+  const Ints spatial(input.begin() + 2, input.end());
+  const WindowPlacement placement = place(spatial, kernel);
+  const Ints strides = this->strides(kernel.size()), dilations = this->dilations(kernel.size());
+  Locality locality = Locality::everything(input.size());
+  locality.axes[0] = AxisReach::same(0);
+  for (size_t i = 0; i < kernel.size(); ++i)
+    locality.axes[i + 2] = {static_cast<int64_t>(i) + 2, strides[i], 1, -placement.begin[i],
+                            -placement.begin[i] + (kernel[i] - 1) * dilations[i]};
+  return locality;
+}
+
 Ints spatial_sizes(const Tensor& x, const std::string& op) {
   if (x.dim() < 3 || x.dim() > 5) {
     throw ModelError(op + " got an input of rank " + std::to_string(x.dim()) +

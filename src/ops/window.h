@@ -16,6 +16,7 @@
 #include <string>
 
 #include "ops/attributes.h"
+#include "ops/locality.h"
 
 namespace vitrail {
 
@@ -55,6 +56,9 @@ class Window {
 
   /// "strides=2,2 pads=0,0,1,1": what differs from the defaults.
   std::string describe() const;
+
+  /// Of an input [N,C,...] of these sizes: every sample by itself, any channel, the spatial axes through the window.
+  Locality locality(const Ints& input, const Ints& kernel) const;
 
  private:
   void place_axis(WindowPlacement& placement, size_t axis, int64_t input, int64_t kernel) const;

@@ -7,15 +7,15 @@ namespace {
 
 class Fuser {
  public:
-  Fuser(const Graph::Impl& graph, int input, int output)
-      : graph_(graph), uses_(graph.values.size(), 0), producer_(graph.values.size(), kNone) {
+  Fuser(const Graph::Impl& graph, int input, const std::vector<int>& outputs, bool direct)
+      : graph_(graph), direct_(direct), uses_(graph.values.size(), 0), producer_(graph.values.size(), kNone) {
     std::vector<char> fed(graph.values.size(), 0);
     fed[input] = 1;
-    order_ = graph.needed_nodes(fed, {output});
+    order_ = graph.needed_nodes(fed, outputs);
     for (const int n : order_)
       for (const int id : graph.nodes[n].inputs)
         if (id != Graph::Impl::kAbsent) ++uses_[id];
-    ++uses_[output];
+    for (const int id : outputs) ++uses_[id];
   }
 
   std::vector<DraftStep> steps() {
@@ -51,11 +51,17 @@ class Fuser {
     return result;
   }
 
+  std::optional<Layer> find_layer(const NodeSpec& node, const Tensors& constants, const Ints& input) const {
+    auto layer = make_layer(node, constants, input);
+    if (layer && !direct_ && !make_symmetric(*layer)) return std::nullopt;
+    return layer;
+  }
+
   bool add_layer(const Graph::Impl::Node& node) {
     const int x = node.inputs.empty() ? Graph::Impl::kAbsent : node.inputs[0];
     if (node.inputs.size() < 2 || graph_.values[x].traced.type != at::kFloat) return false;
     if (add_padded_layer(node, x)) return true;
-    auto layer = make_layer(node.spec, constants(node), sizes(x));
+    auto layer = find_layer(node.spec, constants(node), sizes(x));
     if (!layer) return false;
     add({&node, node.spec.op_type, std::move(layer), {x}});
     return true;
@@ -69,7 +75,7 @@ class Fuser {
     const auto padding = find_zero_padding(pad.spec, constants(pad), shape(x).size());
     NodeSpec padded = node.spec;
     if (!padding || !add_padding(padded.attributes, *padding)) return false;
-    auto layer = make_layer(padded, constants(node), sizes(pad.inputs[0]));
+    auto layer = find_layer(padded, constants(node), sizes(pad.inputs[0]));
     if (!layer) return false;
     steps_[step] = {};
     add({&node, "Pad + Conv", std::move(layer), {pad.inputs[0]}});
@@ -137,13 +143,14 @@ class Fuser {
       return true;
     }
     if (layer.activation.name != "none") return false;
-    const bool can =
-        activation && (!layer.adds_other || (layer.kind == Layer::Kind::convolution && activation->name == "relu"));
+    const bool can = activation && (direct_ || !layer.adds_other ||
+                                    (layer.kind == Layer::Kind::convolution && activation->name == "relu"));
     if (can) layer.activation = *activation;
     return can;
   }
 
   const Graph::Impl& graph_;
+  const bool direct_;
   std::vector<int> order_, uses_;
   std::vector<int> producer_;  ///< of a value: the step
   std::vector<DraftStep> steps_;
@@ -151,8 +158,8 @@ class Fuser {
 
 }  // namespace
 
-std::vector<DraftStep> fuse(const Graph::Impl& graph, int input, int output) {
-  return Fuser(graph, input, output).steps();
+std::vector<DraftStep> fuse(const Graph::Impl& graph, int input, const std::vector<int>& outputs, bool direct) {
+  return Fuser(graph, input, outputs, direct).steps();
 }
 
 }  // namespace vitrail

@@ -28,31 +28,12 @@ std::optional<Layer> make_convolution(const NodeSpec& node, const Tensors& const
   const Ints kernel{weight.size(2), weight.size(3)};
   const WindowPlacement place = geometry.place({input[2], input[3]}, kernel);
 
+  if (place.begin[0] < 0 || place.begin[1] < 0 || place.end[0] < 0 || place.end[1] < 0) return std::nullopt;
   Layer layer;
   layer.weight = weight;
   layer.bias = has_bias ? constants[2] : Tensor();
-  layer.window = {{}, geometry.strides(2), geometry.dilations(2), node.attributes.get_int("group", 1)};
-  // The kernel takes one padding an axis. Where the sides differ, a photo is padded first; for other thin kernels, pad
-  // both sides by the larger and lengthen the kernel by zeros on the side that got too much: the windows then stand
-  // where they did.
-  Ints front(2), back(2);
-  for (size_t i = 0; i < 2; ++i) {
-    const int64_t difference = place.end[i] - place.begin[i];
-    if (place.begin[i] < 0 || place.end[i] < 0 || difference % layer.window.dilation[i] != 0) return std::nullopt;
-    layer.window.padding.push_back(std::max(place.begin[i], place.end[i]));
-    front[i] = std::max<int64_t>(0, difference) / layer.window.dilation[i];
-    back[i] = std::max<int64_t>(0, -difference) / layer.window.dilation[i];
-  }
-  constexpr int64_t kThin = 4;
-  if (!place.symmetric() && layer.window.groups == 1 && weight.size(1) <= kThin) {
-    layer.input_padding = {place.begin[1], place.end[1], place.begin[0], place.end[0]};
-    layer.window.padding = {0, 0};
-  } else if (!place.symmetric()) {
-    // Twice the arithmetic is less than a copy of the input for thin kernels (measured); others pad explicitly.
-    const int64_t longer = (kernel[0] + front[0] + back[0]) * (kernel[1] + front[1] + back[1]);
-    if (weight.size(1) > kThin || longer > 2 * kernel[0] * kernel[1]) return std::nullopt;
-    layer.weight = at::constant_pad_nd(weight, {front[1], back[1], front[0], back[0]});
-  }
+  layer.window = {place.begin, place.end, geometry.strides(2), geometry.dilations(2),
+                  node.attributes.get_int("group", 1)};
   return layer;
 }
 
@@ -112,6 +93,33 @@ std::optional<Layer> make_layer(const NodeSpec& node, const Tensors& constants, 
   const bool is_product = node.op_type == "MatMul" && input.size() >= 2;
   if (is_product || (node.op_type == "Gemm" && input.size() == 2)) return make_linear(node, constants);
   return std::nullopt;
+}
+
+// A photo is padded first; for other thin kernels, pad both sides by the larger and lengthen the kernel by zeros on the
+// side that got too much: the windows then stand where they did.
+bool make_symmetric(Layer& layer) {
+  onednn::Window& window = layer.window;
+  if (layer.kind != Layer::Kind::convolution || window.padding == window.end_padding) return true;
+  constexpr int64_t kThin = 4;
+  if (window.groups == 1 && layer.weight.size(1) <= kThin) {
+    layer.input_padding = {window.padding[1], window.end_padding[1], window.padding[0], window.end_padding[0]};
+    window.padding = window.end_padding = {0, 0};
+    return true;
+  }
+  Ints front(2), back(2), kernel{layer.weight.size(2), layer.weight.size(3)};
+  for (size_t i = 0; i < 2; ++i) {
+    const int64_t difference = window.end_padding[i] - window.padding[i];
+    if (difference % window.dilation[i] != 0) return false;
+    front[i] = std::max<int64_t>(0, difference) / window.dilation[i];
+    back[i] = std::max<int64_t>(0, -difference) / window.dilation[i];
+  }
+  // Twice the arithmetic is less than a copy of the input for thin kernels (measured); others pad explicitly.
+  const int64_t longer = (kernel[0] + front[0] + back[0]) * (kernel[1] + front[1] + back[1]);
+  if (layer.weight.size(1) > kThin || longer > 2 * kernel[0] * kernel[1]) return false;
+  layer.weight = at::constant_pad_nd(layer.weight, {front[1], back[1], front[0], back[0]});
+  for (size_t i = 0; i < 2; ++i)
+    window.padding[i] = window.end_padding[i] = std::max(window.padding[i], window.end_padding[i]);
+  return true;
 }
 
 std::optional<Affine> find_affine(const NodeSpec& node, const Tensors& constants, size_t position, int64_t rank,

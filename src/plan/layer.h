@@ -20,7 +20,7 @@ struct Layer {
   Tensor weight;  ///< [M,C/groups,kh,kw] or [M,K]
   Tensor bias;    ///< [M], or undefined
   onednn::Window window = {};
-  Ints input_padding = {};      ///< of a convolution's input, in front of the window's own: left, right, top, bottom
+  Ints input_padding = {};      ///< what make_symmetric() pads the input with beforehand: left, right, top, bottom
   bool channels_first = false;  ///< a linear layer on [N,H,W,K] whose output is seen as [N,M,H,W]
   onednn::Activation activation = {};
   bool adds_other = false;
@@ -32,9 +32,13 @@ struct Layer {
   void fold(const Tensor& scale, const Tensor& shift);
 };
 
-/// The layer of a Conv, Gemm or MatMul node whose weight is constant; nothing where oneDNN's operators cannot do it.
+/// The layer of a Conv, Gemm or MatMul node whose weight is constant; nothing where oneDNN cannot do it.
 /// `constants`: one an input of the node, undefined where it is none. `input`: sizes of the first input for one sample.
 std::optional<Layer> make_layer(const NodeSpec& node, const Tensors& constants, const Ints& input);
+
+/// Gives a convolution the same padding at both ends of an axis. False where that would cost more than to pad the
+/// input.
+bool make_symmetric(Layer& layer);
 
 /// y = x * scale + shift, where the node is one with constants that vary over the channels only: [M] each.
 struct Affine {

@@ -28,9 +28,9 @@ struct Activation {
   std::optional<std::string> algorithm = {};
 };
 
-/// One number an axis (height, width) in each list.
+/// One number an axis (height, width) in each list. libtorch's operators take one padding for both ends.
 struct Window {
-  Ints padding, stride, dilation;
+  Ints padding, end_padding, stride, dilation;
   int64_t groups = 1;
 };
 

@@ -19,56 +19,17 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <unordered_map>
 
 #include "ops/describe.h"
 #include "ops/failure.h"
-#include "plan/step.h"
+#include "plan/direct.h"
+#include "plan/openmp.h"
+#include "plan/plan_impl.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
-
-namespace {
-
-/// How a batch is cut: samples a pass, and whether passes run side by side, each on one thread.
-struct Split {
-  int64_t chunk = 1;
-  bool side_by_side = false;
-};
-
-}  // namespace
-
-struct Plan::Impl {
-  static constexpr int kAbsent = Graph::Impl::kAbsent;
-
-  struct Bound {
-    std::unique_ptr<Step> step;
-    const Graph::Impl::Node* node;
-    std::vector<int> inputs;    ///< slots; kAbsent where there is none
-    std::vector<char> is_last;  ///< one an input: nobody needs it afterwards
-    std::vector<int> outputs;   ///< slots; kAbsent where nobody needs it
-  };
-
-  explicit Impl(const Graph& graph) : graph(graph) {}
-
-  Graph graph;  ///< keeps the nodes alive
-  std::vector<Bound> bound;
-  Tensors constants;  ///< by slot; undefined for what is computed
-  int input = 0, output = 0;
-  at::ScalarType precision = at::kFloat, input_type = at::kFloat;
-  Shape input_shape;
-
-  std::vector<PlanStep> steps;
-  Split split;
-  double difference = 0;
-  int64_t bytes_per_sample = 0, bytes_of_weights = 0;
-
-  /// Sees every step when it has run: its number, what it gave, and all that is alive beside it.
-  using Watch = std::function<void(size_t step, const Tensors& out, const Tensors& in, const Tensors& slots)>;
-
-  Tensor run_chunk(const Tensor& x, const Watch& watch = {}) const;
-  Tensor run(const Tensor& x, const Split& split) const;
-};
 
 namespace {
 
@@ -81,6 +42,21 @@ constexpr double kRankAgreement = 0.95;
 constexpr int64_t kDefaultSamples = 16, kSamplesAPass = 8;
 constexpr int64_t kMostTimed = 64;  ///< larger chunks are never faster on a CPU
 constexpr uint64_t kSeed = 1;
+
+/// "auto", "none", or what LocalRuns::record() said.
+void read_decisions(Plan::Impl& plan, const std::string& text) {
+  plan.incremental = text != "none";
+  if (text == "auto" || text == "none") return;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    long long height = 0, width = 0, chunk = -1;
+    if (std::sscanf(word.c_str(), "%lldx%lld:%lld", &height, &width, &chunk) != 3 || chunk < 0)
+      throw UsageError("incremental is '" + text +
+                       "'; expected auto, none, or sizes with the samples a pass such as "
+                       "'32x32:8 64x64:0'.");
+    plan.decisions[{height, width}] = chunk;
+  }
+}
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -96,19 +72,17 @@ at::ScalarType parse_precision(const std::string& name) {
   throw UsageError("unknown precision '" + name + "'; expected float32 or bf16.");
 }
 
-bool is_by_sample(const Shape& shape) {
-  return !shape.empty() && shape[0] == Dim{0, 1} &&
-         std::all_of(shape.begin() + 1, shape.end(), [](const Dim& dim) { return dim.per_batch == 0; });
-}
-
 /// What must hold before any work is done.
-void check_possible(const Graph::Impl& graph, int input, int output, at::ScalarType precision) {
+void check_possible(const Graph::Impl& graph, int input, const std::vector<int>& outputs, at::ScalarType precision) {
   if (!graph.device.is_cpu()) throw Refusal{"plans are for the CPU, the model is on " + graph.device.str()};
-  if (!onednn::available()) throw Refusal{"this libtorch has no fused oneDNN operators"};
+  if (!onednn::is_linked() && !onednn::available()) throw Refusal{"this libtorch has no fused oneDNN operators"};
   if (graph.float_type != at::kFloat) throw Refusal{"the model computes in float64"};
   if (!graph.batch.generalises) throw Refusal{"the model cannot run several samples at once: " + graph.batch.reason};
-  if (graph.values[output].constant.defined()) throw Refusal{"'" + graph.values[output].name + "' is a constant"};
-  for (const int id : {input, output})
+  for (const int id : outputs)
+    if (graph.values[id].constant.defined()) throw Refusal{"'" + graph.values[id].name + "' is a constant"};
+  std::vector<int> ends = outputs;
+  ends.push_back(input);
+  for (const int id : ends)
     if (!is_by_sample(graph.values[id].traced.shape))
       throw Refusal{"'" + graph.values[id].name + "' has the shape " + to_string(graph.values[id].traced.shape) +
                     "; plans need one row a sample"};
@@ -117,8 +91,8 @@ void check_possible(const Graph::Impl& graph, int input, int output, at::ScalarT
 }
 
 /// Slots for the values that the steps use, steps bound to them.
-void bind(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftStep> drafts, int input, int output,
-          int64_t batch, int64_t small_layer) {
+void bind_steps(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftStep> drafts, int input,
+                const std::vector<int>& outputs, const StepOptions& options) {
   std::unordered_map<int, int> slots;
   const auto slot = [&](int id) {
     if (id == Plan::Impl::kAbsent) return id;
@@ -127,14 +101,15 @@ void bind(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftStep> dra
       Tensor constant = graph.values[id].constant;
       if (constant.defined() && constant.scalar_type() == at::kFloat) constant = constant.to(plan.precision);
       plan.constants.push_back(constant);
+      plan.values.push_back(id);
     }
     return it->second;
   };
   plan.input = slot(input);
-  plan.output = slot(output);
+  for (const int id : outputs) plan.outputs.push_back(slot(id));
   for (DraftStep& draft : drafts) {
     Plan::Impl::Bound bound;
-    bound.step = make_step(draft, graph, plan.precision, batch, small_layer);
+    bound.step = make_step(draft, graph, options);
     bound.node = draft.node;
     PlanStep about;
     about.op = draft.op;
@@ -146,14 +121,13 @@ void bind(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftStep> dra
     }
     for (const int id : draft.node->outputs) bound.outputs.push_back(slot(id));
     about.output = graph.values[draft.node->outputs[0]].name;
-    plan.bytes_of_weights += bound.step->bytes();
     draft.layer.reset();  // the packed weights stay
     plan.steps.push_back(std::move(about));
     plan.bound.push_back(std::move(bound));
   }
   // From the end: the first use met is the last one; an output that is not used is not kept.
   std::vector<char> needed(plan.constants.size(), 0);
-  needed[plan.output] = 1;
+  for (const int id : plan.outputs) needed[id] = 1;
   for (auto step = plan.bound.rbegin(); step != plan.bound.rend(); ++step) {
     for (int& output_slot : step->outputs)
       if (output_slot != Plan::Impl::kAbsent && !needed[output_slot]) output_slot = Plan::Impl::kAbsent;
@@ -185,19 +159,26 @@ double rank_agreement(const Tensor& a, const Tensor& b) {
   return ((x * y).sum() / (x.square().sum() * y.square().sum()).sqrt()).item<double>();
 }
 
-Tensor in_passes(const Tensor& samples, int64_t pass, const std::function<Tensor(const Tensor&)>& run) {
-  Tensors parts;
-  for (int64_t first = 0; first < samples.size(0); first += pass)
-    parts.push_back(run(samples.narrow(0, first, std::min(pass, samples.size(0) - first))).to(at::kFloat));
-  return at::cat(parts);
+Tensors in_passes(const Tensor& samples, int64_t pass, const std::function<Tensors(const Tensor&)>& run) {
+  std::vector<Tensors> parts;  // of every output
+  for (int64_t first = 0; first < samples.size(0); first += pass) {
+    const Tensors values = run(samples.narrow(0, first, std::min(pass, samples.size(0) - first)));
+    parts.resize(values.size());
+    for (size_t i = 0; i < values.size(); ++i) parts[i].push_back(values[i].to(at::kFloat));
+  }
+  Tensors joined;
+  for (const Tensors& of_output : parts) joined.push_back(at::cat(of_output));
+  return joined;
 }
 
+/// One output at a time: the plan differs by as much as the worst of them.
 void compare(Plan::Impl& plan, const Tensor& found, const Tensor& expected, double tolerance) {
   if (!expected.isfinite().all().item<bool>())
     throw Refusal{"the model gives NaN or infinity on the samples, so that nothing can be compared"};
-  plan.difference = relative_difference(found, expected);
-  if (!(plan.difference <= tolerance))
-    throw Refusal{"it differs from the graph by " + number(plan.difference) +
+  const double difference = relative_difference(found, expected);
+  plan.difference = std::max(plan.difference, difference);
+  if (!(difference <= tolerance))
+    throw Refusal{"it differs from the graph by " + number(difference) +
                   " of the largest value (allowed: " + number(tolerance) + ")"};
   if (plan.precision == at::kFloat || found.size(0) < 2) return;
   const double agreement = rank_agreement(found, expected);
@@ -216,7 +197,7 @@ Tensor repeat_to(const Tensor& samples, int64_t count) {
 
 /// Of 1, 2, 4, 8 samples and the batch, and side by side where that occupies every thread: what takes least for
 /// the batch, by the median of a few interleaved runs.
-Split fastest_split(const Plan::Impl& plan, const Tensor& batch) {
+Split fastest_split(Plan::Impl& plan, const Tensor& batch) {
   constexpr int kRounds = 5;
   constexpr double kSeconds = 0.5;
   const int64_t samples = batch.size(0), threads = at::get_num_threads();
@@ -246,6 +227,7 @@ Split fastest_split(const Plan::Impl& plan, const Tensor& batch) {
   size_t best = 0;
   for (size_t i = 1; i < splits.size(); ++i)
     if (median(seconds[i]) < median(seconds[best])) best = i;
+  plan.seconds = median(seconds[best]) / static_cast<double>(samples);
   return splits[best];
 }
 
@@ -283,7 +265,12 @@ Tensor default_samples(const Shape& shape) {
 
 }  // namespace
 
-Tensor Plan::Impl::run_chunk(const Tensor& x, const Watch& watch) const {
+bool is_by_sample(const Shape& shape) {
+  return !shape.empty() && shape[0] == Dim{0, 1} &&
+         std::all_of(shape.begin() + 1, shape.end(), [](const Dim& dim) { return dim.per_batch == 0; });
+}
+
+Tensors Plan::Impl::run_chunk(const Tensor& x, const Watch& watch) const {
   c10::InferenceMode inference;
   RunContext context;
   context.batch = x.size(0);
@@ -314,14 +301,17 @@ Tensor Plan::Impl::run_chunk(const Tensor& x, const Watch& watch) const {
     for (size_t i = 0; i < step.outputs.size() && i < out.size(); ++i)
       if (step.outputs[i] != kAbsent) slots[step.outputs[i]] = std::move(out[i]);
   }
-  return slots[output].to(at::kFloat).contiguous();
+  Tensors values;
+  for (const int id : outputs) values.push_back(slots[id].to(at::kFloat).contiguous());
+  return values;
 }
 
-Tensor Plan::Impl::run(const Tensor& x, const Split& split) const {
+Tensors Plan::Impl::run(const Tensor& x, const Split& split) const {
   at::NoGradGuard no_grad;
   const int64_t samples = x.size(0), chunks = (samples + split.chunk - 1) / split.chunk;
-  Tensors parts(static_cast<size_t>(chunks));
+  std::vector<Tensors> parts(static_cast<size_t>(chunks));
   const auto run_chunks = [&](int64_t begin, int64_t end) {
+    if (split.side_by_side) omp_set_num_threads(1);  // of this thread, until it has run its chunks
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i * split.chunk;
       parts[static_cast<size_t>(i)] = run_chunk(x.narrow(0, first, std::min(split.chunk, samples - first)));
@@ -332,32 +322,51 @@ Tensor Plan::Impl::run(const Tensor& x, const Split& split) const {
   else
     run_chunks(0, chunks);
   // A copy also where there is one part: tensors of the inference mode may not be used in a later backward.
-  return at::cat(parts);
+  Tensors values;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    Tensors pieces;
+    for (const Tensors& part : parts) pieces.push_back(part[i]);
+    values.push_back(at::cat(pieces));
+  }
+  return values;
 }
 
 Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std::string& output,
+                         const PlanOptions& options) {
+  return make(graph, input, std::vector<std::string>{output}, options);
+}
+
+Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std::vector<std::string>& outputs,
                          const PlanOptions& options) {
   at::NoGradGuard no_grad;
   if (options.batch < 1 || options.chunk < 0)
     throw UsageError("a plan was asked for with batch " + std::to_string(options.batch) + " and chunk " +
                      std::to_string(options.chunk) + "; expected a batch of at least 1 and a chunk of at least 0.");
   const Graph::Impl& inside = graph.impl();
-  const int from = inside.find(input), to = inside.find(output);  // unknown names are the caller's mistake
+  const int from = inside.find(input);  // unknown names are the caller's mistake
+  std::vector<int> to;
+  for (const std::string& output : outputs) to.push_back(inside.find(output));
+  if (to.empty()) throw UsageError("a plan was asked for without an output; expected the name of a value.");
   auto impl = std::make_shared<Impl>(graph);
   impl->precision = parse_precision(options.precision);
   impl->input_shape = inside.values[from].traced.shape;
   impl->input_type = inside.values[from].traced.type;
+  read_decisions(*impl, options.incremental);
   try {
     check_possible(inside, from, to, impl->precision);
     const Tensor given = options.samples.defined() ? options.samples : default_samples(impl->input_shape);
     const Tensor samples = given.to(impl->input_type);
     const int64_t pass = std::min(options.batch, kSamplesAPass);
-    const Tensor expected =
-        in_passes(samples, pass, [&](const Tensor& x) { return graph.run({{input, x}}, {output})[0]; });
-    bind(*impl, inside, fuse(inside, from, to), from, to, pass, options.small_layer);
+    const Tensors expected =
+        in_passes(samples, pass, [&](const Tensor& x) { return graph.run({{input, x}}, outputs); });
+    impl->direct = options.direct && onednn::is_linked();
+    bind_steps(
+        *impl, inside, fuse(inside, from, to, impl->direct), from, to,
+        {.precision = impl->precision, .direct = impl->direct, .batch = pass, .small_layer = options.small_layer});
     const double usual = impl->precision == at::kFloat ? 1e-4 : 1.5e-2;
-    const Tensor found = in_passes(samples, pass, [&](const Tensor& x) { return impl->run(x, {pass}); });
-    compare(*impl, found, expected, options.tolerance > 0 ? options.tolerance : usual);
+    const Tensors found = in_passes(samples, pass, [&](const Tensor& x) { return impl->run(x, {pass}); });
+    for (size_t i = 0; i < to.size(); ++i)
+      compare(*impl, found[i], expected[i], options.tolerance > 0 ? options.tolerance : usual);
     impl->split = options.chunk > 0 ? Split{options.chunk, options.side_by_side}
                                     : fastest_split(*impl, repeat_to(samples, std::min(options.batch, kMostTimed)));
     measure(*impl, samples.narrow(0, 0, std::min(impl->split.chunk, samples.size(0))));
@@ -376,7 +385,9 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
   return {std::shared_ptr<const Plan>(new Plan(std::move(impl))), ""};
 }
 
-Tensor Plan::run(const Tensor& input) const {
+Tensor Plan::run(const Tensor& input) const { return run_all(input)[0]; }
+
+Tensors Plan::run_all(const Tensor& input) const {
   bool fits = static_cast<size_t>(input.dim()) == impl_->input_shape.size() && input.size(0) > 0;
   for (size_t i = 1; fits && i < impl_->input_shape.size(); ++i) fits = input.size(i) == impl_->input_shape[i].fixed;
   if (!fits)
@@ -391,15 +402,25 @@ bool Plan::side_by_side() const { return impl_->split.side_by_side; }
 std::string Plan::precision() const { return impl_->precision == at::kFloat ? "float32" : "bf16"; }
 double Plan::difference() const { return impl_->difference; }
 int64_t Plan::bytes_per_sample() const { return impl_->bytes_per_sample; }
-int64_t Plan::bytes_of_weights() const { return impl_->bytes_of_weights; }
+
+int64_t Plan::bytes_of_weights() const {
+  int64_t bytes = 0;
+  for (const Impl::Bound& bound : impl_->bound) bytes += bound.step->bytes();
+  return bytes;
+}
 
 std::map<std::string, std::string> Plan::record() const {
-  return {{"engine", "plan"},
-          {"precision", precision()},
-          {"chunk", std::to_string(chunk())},
-          {"side_by_side", side_by_side() ? "yes" : "no"},
-          {"threads", std::to_string(at::get_num_threads())},
-          {"difference", number(difference())}};
+  std::map<std::string, std::string> record = {{"engine", "plan"},
+                                               {"precision", precision()},
+                                               {"kernels", impl_->direct ? "oneDNN" : "libtorch"},
+                                               {"chunk", std::to_string(chunk())},
+                                               {"side_by_side", side_by_side() ? "yes" : "no"},
+                                               {"threads", std::to_string(at::get_num_threads())},
+                                               {"difference", number(difference())}};
+  if (!impl_->incremental) record["incremental"] = "none";
+  return record;
 }
+
+std::shared_ptr<const Plan::Impl> Plan::impl() const { return impl_; }
 
 }  // namespace vitrail

@@ -15,6 +15,7 @@
 
 #include <thread>
 
+#include "plan/direct.h"
 #include "plan/onednn.h"
 #include "support/message_of.h"
 #include "support/onnx_builder.h"
@@ -56,8 +57,8 @@ struct Planned {
   std::shared_ptr<const Plan> plan;
 };
 
-/// A plan of the net from x to y in chunks of 2, by oneDNN; and that it gives what the graph gives on 5 samples, as
-/// does one that leaves its layers, which are small, to ATen.
+/// A plan of the net from x to y in chunks of 2, by libtorch's oneDNN operators; and that it gives what the graph gives
+/// on 5 samples, as do one by oneDNN itself and one that leaves its layers, which are small, to ATen.
 Planned plan_of(const OnnxBuilder& net) {
   Graph graph = Graph::load(net.save());
   Sizes sizes;
@@ -68,7 +69,9 @@ Planned plan_of(const OnnxBuilder& net) {
   PlanOptions options;
   options.batch = 4;
   options.chunk = 2;
-  for (const int64_t small_layer : {options.small_layer, int64_t{0}}) {
+  const int64_t usual = options.small_layer;
+  for (const auto& [direct, small_layer] : {std::pair{true, usual}, {false, usual}, {false, int64_t{0}}}) {
+    options.direct = direct;
     options.small_layer = small_layer;
     const Plan::Attempt attempt = Plan::make(graph, "x", "y", options);
     if (!attempt.plan) throw std::runtime_error("no plan: " + attempt.refusal);
@@ -85,7 +88,7 @@ Planned plan_of(const OnnxBuilder& net) {
 class PlanTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!onednn::available()) GTEST_SKIP() << "this libtorch has no fused oneDNN operators";
+    if (!onednn::is_linked() && !onednn::available()) GTEST_SKIP() << "this libtorch has no fused oneDNN operators";
   }
 };
 
@@ -120,7 +123,66 @@ TEST_F(PlanTest, ASmallLayerCallsNoOneDnn) {
   OnnxBuilder net = image_net();
   net.initializer("w", random({6, 3, 3, 3})).node("Conv", {"x", "w"}, {"c"}).node("Relu", {"c"}, {"y"}).output("y");
   EXPECT_THAT(plan_of(net).plan->steps()[0].details, HasSubstr("oneDNN convolution 3x3"));
-  EXPECT_EQ(Plan::make(Graph::load(net.save()), "x", "y").plan->steps()[0].details, "small");
+  PlanOptions options;
+  options.direct = false;
+  EXPECT_EQ(Plan::make(Graph::load(net.save()), "x", "y", options).plan->steps()[0].details, "small");
+}
+
+std::vector<std::string> operators_by_onednn(const OnnxBuilder& net) {
+  plan_of(net);  // compares
+  return operators(*Plan::make(Graph::load(net.save()), "x", "y").plan);
+}
+
+class DirectPlanTest : public PlanTest {
+ protected:
+  void SetUp() override {
+    if (!onednn::is_linked()) GTEST_SKIP() << "built without oneDNN";
+  }
+};
+
+TEST_F(DirectPlanTest, EveryActivationFollowsASum) {
+  for (const char* op : {"Relu", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Gelu"})
+    for (const int64_t k : {1, 3}) {
+      OnnxBuilder net = image_net(4);
+      net.initializer("v", random({4, 4, 3, 3})).node("Conv", {"x", "v"}, {"a"}).attribute("pads", Sizes(4, 1));
+      net.initializer("w", random({4, 4, k, k})).node("Conv", {"a", "w"}, {"b"}).attribute("pads", Sizes(4, k / 2));
+      net.node("Add", {"b", "a"}, {"s"}).node(op, {"s"}, {"y"}).output("y");
+      EXPECT_THAT(operators_by_onednn(net), ElementsAre("Conv", "Conv + Add + " + std::string(op)));
+    }
+}
+
+TEST_F(DirectPlanTest, ASummandThatIsNeededOnceMoreIsNotOverwritten) {
+  for (const bool linear : {false, true}) {
+    OnnxBuilder net;
+    net.input("x", linear ? Sizes{-1, 5, 6} : Sizes{-1, 6, 9, 9});
+    for (const std::string name : {"a", "b"}) {
+      net.initializer(name + ".w", linear ? random({6, 6}) : random({6, 6, 1, 1}));
+      net.node(linear ? "MatMul" : "Conv", {name == "a" ? "x" : "a", name + ".w"}, {name});
+    }
+    net.node("Add", {"b", "a"}, {"s"}).node("Mul", {"s", "a"}, {"y"}).output("y");
+    EXPECT_EQ(operators_by_onednn(net)[1], linear ? "MatMul + Add" : "Conv + Add");
+  }
+}
+
+TEST_F(DirectPlanTest, PaddingMayDifferBetweenTheEnds) {
+  for (const int64_t stride : {1, 2, 3})
+    for (const int64_t dilation : {1, 2})
+      for (const int64_t groups : {1, 8}) {
+        OnnxBuilder net = image_net(8, 17);
+        net.initializer("w", random({8, 8 / groups, 3, 3})).node("Conv", {"x", "w"}, {"y"});
+        net.attribute("pads", Sizes{0, 2, 3, 1}).attribute("strides", Sizes(2, stride));
+        net.attribute("dilations", Sizes(2, dilation)).attribute("group", groups).output("y");
+        EXPECT_THAT(operators_by_onednn(net), ElementsAre("Conv"));
+      }
+}
+
+TEST_F(DirectPlanTest, AConvolutionOfOnePixelIsAMatrixProduct) {
+  OnnxBuilder net = image_net(4);
+  net.node("GlobalAveragePool", {"x"}, {"m"});
+  net.initializer("w", random({3, 4, 1, 1})).initializer("b", random({3})).node("Conv", {"m", "w", "b"}, {"c"});
+  net.node("Sigmoid", {"c"}, {"y"}).output("y");
+  plan_of(net);
+  EXPECT_EQ(Plan::make(Graph::load(net.save()), "x", "y").plan->steps()[1].details, "oneDNN matrix product");
 }
 
 TEST_F(PlanTest, AnActivationThatOneDnnComputesOtherwiseStaysItself) {
@@ -264,6 +326,25 @@ TEST_F(PlanTest, AnInnerStretch) {
   const auto to_inner = Plan::make(graph, "x", "c").plan;
   ASSERT_TRUE(to_inner);
   EXPECT_THAT(operators(*to_inner), ElementsAre("Conv"));
+}
+
+TEST_F(PlanTest, SeveralOutputsFromOneRun) {
+  OnnxBuilder net = image_net();
+  net.initializer("w", random({4, 3, 3, 3})).node("Conv", {"x", "w"}, {"c"}).node("Relu", {"c"}, {"a"});
+  net.initializer("v", random({4, 4, 1, 1})).node("Conv", {"a", "v"}, {"d"}).node("Sigmoid", {"d"}, {"y"});
+  const Graph graph = Graph::load(net.output("y").output("a").save());
+  const std::vector<std::string> outputs = {"y", "c", "a"};  // c is before an activation, a is used again
+  PlanOptions options;
+  options.chunk = 2;
+  const auto plan = Plan::make(graph, "x", outputs, options).plan;
+  ASSERT_TRUE(plan);
+  const Tensor x = random({5, 3, 9, 9});
+  const Tensors found = plan->run_all(x), expected = graph.run({{"x", x}}, outputs);
+  ASSERT_EQ(found.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(at::allclose(found[i], expected[i], 1e-4, 1e-6)) << outputs[i];
+  EXPECT_TRUE(at::equal(plan->run(x), found[0]));
+  EXPECT_THAT(message_of<UsageError>([&] { Plan::make(graph, "x", std::vector<std::string>{}); }),
+              HasSubstr("without an output"));
 }
 
 OnnxBuilder deep_net() {

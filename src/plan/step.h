@@ -21,12 +21,24 @@ class Step {
   /// How it is computed, for people.
   virtual std::string details() const = 0;
 
+  /// Where output `output`, of sizes `out`, looks at an input: as Operator::locality.
+  virtual Locality locality(size_t input, size_t output, const Tensors& in, const Ints& out) const = 0;
+
+  /// The step for inputs in which all that it would pad is there: `fill` is what to put there. Null where padding is
+  /// not what keeps it from working on parts.
+  virtual std::unique_ptr<Step> without_padding(double& fill) const { return nullptr; }
+
   /// Of what it holds besides the graph's constants.
   virtual int64_t bytes() const { return 0; }
 };
 
-/// `batch`: samples that weights are packed for; `small_layer`: as in PlanOptions.
-std::unique_ptr<Step> make_step(const DraftStep& draft, const Graph::Impl& graph, at::ScalarType precision,
-                                int64_t batch, int64_t small_layer);
+struct StepOptions {
+  at::ScalarType precision = at::kFloat;
+  bool direct = true;       ///< layers by DirectLayer
+  int64_t batch = 1;        ///< samples that weights are packed for
+  int64_t small_layer = 0;  ///< as in PlanOptions; both for libtorch's operators only
+};
+
+std::unique_ptr<Step> make_step(const DraftStep& draft, const Graph::Impl& graph, const StepOptions& options);
 
 }  // namespace vitrail

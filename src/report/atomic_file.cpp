@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <system_error>
 
@@ -31,10 +33,37 @@ std::string advice(int error) {
   }
 }
 
+/// This machine's name as part of a file's: another one that shares the disk has other process numbers.
+std::string host() {
+  char name[65] = {};
+  if (gethostname(name, sizeof(name) - 1) != 0) return "host";
+  std::string text(name);
+  for (char& c : text)
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '-') c = '-';
+  return text.empty() ? "host" : text;
+}
+
 }  // namespace
 
+void remove_stale_parts(const std::filesystem::path& folder) {
+  const std::string mark = "." + host() + ".";
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with('.') || !name.ends_with(".part")) continue;
+    const size_t begin = name.rfind(mark);
+    if (begin == std::string::npos) continue;
+    const std::string number = name.substr(begin + mark.size(), name.size() - begin - mark.size() - 5);
+    if (number.empty() || number.size() > 9 || number.find_first_not_of("0123456789") != std::string::npos) continue;
+    const auto process = static_cast<pid_t>(std::stol(number));
+    const bool alive = process != getpid() && (kill(process, 0) == 0 || errno != ESRCH);
+    std::error_code ignored;
+    if (!alive) std::filesystem::remove(entry.path(), ignored);
+  }
+}
+
 AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(path) {
-  const std::string name = "." + path.filename().string() + "." + std::to_string(getpid()) + ".part";
+  const std::string name = "." + path.filename().string() + "." + host() + "." + std::to_string(getpid()) + ".part";
   temporary_ = path.parent_path() / name;
   descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail("create", errno);

@@ -33,6 +33,9 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+/// Removes what processes of this machine that are no more left in `folder`. Not while this process writes there.
+void remove_stale_parts(const std::filesystem::path& folder);
+
 void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void write_file(const std::filesystem::path& path, std::string_view text);
 

@@ -18,6 +18,7 @@ namespace vitrail {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::OnnxBuilder;
 namespace fs = std::filesystem;
 
@@ -131,6 +132,53 @@ TEST_F(ReportTest, StemsThatCollideGetANumber) {
   EXPECT_EQ(report.add(result_for("a/cat.jpg")).folder, folder_ / "cat");
   EXPECT_EQ(report.add(result_for("b/cat.png")).folder, folder_ / "cat-2");
   EXPECT_EQ(report.add(result_for("cat-2.png")).folder, folder_ / "cat-2-2");
+}
+
+TEST_F(ReportTest, FoldersAreNamedAfterTheWholeList) {
+  const std::vector<fs::path> photos = {"a/cat.jpg", "b/cat.png", "cat-2.png", "..jpg"};
+  EXPECT_EQ(folder_names(photos), (std::vector<std::string>{"cat", "cat-2", "cat-2-2", "image"}));
+  Report report(folder_, model_);
+  EXPECT_EQ(report.add(result_for("b/cat.png"), "cat-2").folder, folder_ / "cat-2");
+}
+
+TEST_F(ReportTest, ShowsWhatEarlierRunsLeft) {
+  Report(folder_, model_).add(result_for("first.jpg"));
+  Report(folder_, model_).add_failure("broken.jpg", "the file is empty");
+  fs::create_directories(folder_ / "damaged");
+  std::ofstream(folder_ / "damaged" / "result.json") << "{";
+  Report report(folder_, model_);
+  report.add(result_for("second.jpg"));
+  const std::string html = read(report.finish());
+  for (const char* part : {"first.jpg", "second.jpg", "broken.jpg", "the file is empty", "damaged"})
+    EXPECT_THAT(html, HasSubstr(part));
+  Report again(folder_, model_);
+  again.add(result_for("broken.jpg"));
+  EXPECT_THAT(read(again.finish()), Not(HasSubstr("the file is empty"))) << "a result takes the failure's place";
+}
+
+TEST_F(ReportTest, ARunThatWasKilledLeavesNothingBehind) {
+  fs::create_directories(folder_ / "cat");
+  Report(folder_, model_).add(result_for("cat.jpg"));
+  fs::remove(folder_ / "cat" / "result.json");
+  std::ofstream(folder_ / "cat" / "07-sobol-3.cells.npy") << "of a killed run";
+  std::ofstream(folder_ / "cat" / "7-mine.npy") << "mine";
+  Report(folder_, model_).add(result_for("cat.jpg"));
+  EXPECT_FALSE(fs::exists(folder_ / "cat" / "07-sobol-3.cells.npy"));
+  EXPECT_TRUE(fs::exists(folder_ / "cat" / "7-mine.npy"));
+}
+
+TEST_F(ReportTest, LeavesOutWhatTheModelDoesNotAllowWhereAsked) {
+  Image image;
+  image.pixels = at::zeros({4, 4, 3}, at::kByte);
+  const std::vector<std::string> targets = {"top1"};
+  const Methods methods = parse_methods("gradcam:layer=nowhere,saliency");
+  EXPECT_THROW(explain_image(model_, image, methods, targets), UsageError);
+  const ImageResult result = explain_image(model_, image, methods, targets, {}, WhereRefused::leave_out);
+  ASSERT_EQ(result.not_applicable.size(), 1u);
+  EXPECT_EQ(result.not_applicable[0].method, methods[0]->canonical());
+  EXPECT_THAT(result.not_applicable[0].reason, HasSubstr("nowhere"));
+  ASSERT_EQ(result.explanations.size(), 1u);
+  EXPECT_EQ(result.run.methods.size(), 2u);
 }
 
 TEST_F(ReportTest, NoNameLeadsOutOfTheFolder) {

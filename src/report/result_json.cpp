@@ -34,30 +34,53 @@ Json model_json(const Model& model) {
           {"sha256", model.graph().sha256()},
           {"input_shape", shape},
           {"preprocess", Json::parse(model.preprocess().to_json())},
-          {"preprocess_source", model.preprocess_source()}};
+          {"preprocess_source", model.preprocess_source()},
+          {"output", {{"kind", to_string(model.output_kind())}, {"description", model.output_description()}}}};
 }
 
+Json rectangle_json(const Rectangle& r) { return {{"x0", r.x0}, {"y0", r.y0}, {"x1", r.x1}, {"y1", r.y1}}; }
+
 Json image_json(const ImageResult& result) {
-  const Rectangle& placed = result.placed;
   return {{"path", result.image.path},
           {"sha256", text_or_null(result.image.sha256)},
           {"width", result.image.width()},
           {"height", result.image.height()},
-          {"placed", {{"x0", placed.x0}, {"y0", placed.y0}, {"x1", placed.x1}, {"y1", placed.y1}}}};
+          {"placed", rectangle_json(result.placed)}};
+}
+
+Json target_json(const Target& target) {
+  Json json = {{"string", target.string},
+               {"index", target.index < 0 ? Json(nullptr) : Json(target.index)},
+               {"label", text_or_null(target.label)},
+               {"unit", target.unit_name()}};
+  if (target.versus >= 0) json["versus"] = target.versus;
+  if (!target.name.empty()) json["name"] = target.name;
+  for (const Rectangle& box : target.boxes) json["boxes"].push_back(rectangle_json(box));
+  return json;
+}
+
+Json prediction_json(const Prediction& p, OutputKind kind, Json& warnings) {
+  const std::string what = (kind == OutputKind::boxes ? " of a box of class " : " of class ") + std::to_string(p.index);
+  const auto value = [&](double v, bool exists, const std::string& name) {
+    return exists ? number(v, name + what, warnings) : Json(nullptr);
+  };
+  Json json = {{"index", p.index},
+               {"label", text_or_null(p.label)},
+               {"logit", value(p.logit, kind != OutputKind::boxes, "the logit")},
+               {"probability", value(p.probability, kind != OutputKind::regression && kind != OutputKind::embedding,
+                                     "the probability")}};
+  if (p.area) json["area"] = *p.area;
+  if (p.box) json["box"] = rectangle_json(*p.box);
+  return json;
 }
 
 Json explanation_json(const Explanation& e, const ExplanationFiles& files) {
   Json warnings = e.warnings;
-  Json target = {{"string", e.target.string},
-                 {"index", e.target.index},
-                 {"label", text_or_null(e.target.label)},
-                 {"unit", e.target.unit_name()}};
-  if (e.target.versus >= 0) target["versus"] = e.target.versus;
   const Json score = number(e.score, "the score", warnings);
   const Json gap = e.completeness_gap ? number(*e.completeness_gap, "the completeness gap", warnings) : Json(nullptr);
   return {{"method", e.method},
           {"name", e.name},
-          {"target", target},
+          {"target", target_json(e.target)},
           {"map", files.map},
           {"cells", text_or_null(files.cells)},
           {"standard_error", text_or_null(files.standard_error)},
@@ -77,29 +100,47 @@ Json explanation_json(const Explanation& e, const ExplanationFiles& files) {
           {"warnings", warnings}};
 }
 
+Json run_json(const RunRecord& run) {
+  Json plan = {{"asked", run.plan}};
+  for (const auto& [key, value] : run.engine) plan[key] = value;
+  return {{"methods", run.methods},
+          {"targets", run.targets},
+          {"plan", plan},
+          {"budget", text_or_null(run.budget)},
+          {"batch", run.batch},
+          {"threads", run.threads},
+          {"device", run.device},
+          {"output", text_or_null(run.output)},
+          {"input_size", run.input_size.empty() ? Json(nullptr) : Json(run.input_size)},
+          {"exif", run.exif},
+          {"directory", text_or_null(run.directory)}};
+}
+
 }  // namespace
 
-std::string result_to_json(const ImageResult& result, const Model& model, const std::vector<ExplanationFiles>& files) {
+std::string result_to_json(const ImageResult& result, const Model& model, const std::vector<ExplanationFiles>& files,
+                           const std::map<std::string, std::string>& checksums) {
   VITRAIL_CHECK(files.size() == result.explanations.size(), "files and explanations differ in number");
   Json warnings = model.warnings();
   Json prediction = Json::array();
-  for (const Prediction& p : result.prediction) {
-    const std::string what = " of class " + std::to_string(p.index);
-    prediction.push_back({{"index", p.index},
-                          {"label", text_or_null(p.label)},
-                          {"logit", number(p.logit, "the logit" + what, warnings)},
-                          {"probability", number(p.probability, "the probability" + what, warnings)}});
-  }
+  for (const Prediction& p : result.prediction) prediction.push_back(prediction_json(p, model.output_kind(), warnings));
   Json explanations = Json::array();
   for (size_t i = 0; i < files.size(); ++i) explanations.push_back(explanation_json(result.explanations[i], files[i]));
+  Json not_applicable = Json::array();
+  for (const auto& [method, reason] : result.not_applicable)
+    not_applicable.push_back({{"method", method}, {"reason", reason}});
   const Json json = {{"format", "vitrail-result"},
                      {"version", 1},
                      {"vitrail", version()},
                      {"model", model_json(model)},
                      {"status", result.partial() ? "partial" : "complete"},
+                     {"interrupted", result.interrupted},
                      {"image", image_json(result)},
+                     {"run", run_json(result.run)},
                      {"prediction", prediction},
                      {"explanations", explanations},
+                     {"not_applicable", not_applicable},
+                     {"sha256", checksums},
                      {"warnings", warnings}};
   return json.dump(1, ' ', false, Json::error_handler_t::replace);
 }

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import COMMAND, ROOT, vitrail
+from conftest import COMMAND, ROOT, build_net, document, save_photo, vitrail
 
 DEMO = ROOT / ".cache/demo/efficientnet_lite0.onnx"
 PHOTO = ROOT / ".cache/demo/chelsea.png"
@@ -35,6 +35,25 @@ def test_more_samples_take_no_more_memory(tmp_path):
     many = peak("explain", DEMO, PHOTO, "-m", "rise:masks=1000", "-o", tmp_path / "many")[1]
     print(f"100 samples: {few / 1e6:.0f} MB, 1000 samples: {many / 1e6:.0f} MB")
     assert many < few + 50e6
+
+
+SAMPLERS = {  # 4096 masks each; 448 x 448 pixels of all of them would be 3.3 GB
+    "rise": "rise:masks=4096",
+    "sobol": "sobol:grid=8,designs=16,replicates=4",
+    "kernel_shap": "kernel_shap:coalitions=4096",
+}
+
+
+@pytest.mark.parametrize("method", SAMPLERS)
+def test_4096_masks_of_448_pixels_stay_below_the_limit(tmp_path, method):
+    listed = document(vitrail("methods", "--json"))["methods"]
+    if method not in {entry["name"] for entry in listed}:
+        pytest.skip(f"vitrail has no method {method}")
+    model, photo = build_net(tmp_path / "net.onnx", size=448), save_photo(tmp_path / "photo.png", size=(448, 448))
+    code, held, message = peak("explain", model, photo, "-m", SAMPLERS[method], "-o", tmp_path, "--memory", "512M")
+    print(f"{SAMPLERS[method]} at 448 px: {held / 1e6:.0f} MB at most")
+    assert code == 0, message
+    assert held <= BYTES["512M"]
 
 
 def test_a_limit_that_is_too_small_is_an_error_of_the_machine(tmp_path):

@@ -39,6 +39,40 @@ def test_a_recorded_plan_gives_the_same_bytes(tmp_path):
     assert explain(DEMO, PHOTO, tmp_path / "third", "-m", "rise:masks=100", "--plan", plan)[0]["plan"]["chunk"] == "3"
 
 
+def same_map_by_changes(model, photo, method, size, folder):
+    """On whole images, then by what changes as a plan that is given says; and its record replayed."""
+    whole, _, expected = explain(model, photo, folder / "whole", "-m", method, "--incremental", "none")
+    assert whole["plan"]["incremental"] == "none"
+    folder.mkdir(exist_ok=True)
+    plan = folder / "plan.json"
+    record = {"engine": "plan", "precision": "float32", "chunk": "2", "incremental": f"{size}:4"}
+    plan.write_text(json.dumps(record))
+    local, local_bytes, found = explain(model, photo, folder / "local", "-m", method, "--plan", plan)
+    assert local["plan"]["incremental"] == f"{size}:4"
+    rounding = 1e-6 * abs(whole["score"])  # of the logits, whose differences the map is made of
+    assert numpy.abs(found - expected).max() <= 1e-5 * numpy.ptp(expected) + rounding
+    written = folder / "local" / photo.stem / "result.json"
+    again, again_bytes, _ = explain(model, photo, folder / "again", "-m", method, "--plan", written)
+    assert again["plan"] == local["plan"]
+    assert again_bytes == local_bytes
+
+
+@pytest.mark.parametrize(
+    ("method", "size"),
+    [("occlusion:patch=32,stride=48", "32x32"), ("morris:grid=7,designs=2,replicates=1", "32x32")],
+)
+def test_what_changes_gives_the_map_of_whole_images(tmp_path, method, size):
+    same_map_by_changes(DEMO, PHOTO, method, size, tmp_path)
+
+
+@pytest.mark.parametrize("model", ["mobilenet_v1_0.25_224", "tiny_darknet_224", "mobilenet_v2_1.0_224"])
+def test_what_changes_on_nets_and_photos_of_the_corpus(corpus, tmp_path, model):
+    path = corpus / "models/imagenet" / f"{model}.onnx"
+    photo = sorted((corpus / "images/imagenet-sample").glob("*.JPEG"))[0]
+    same_map_by_changes(path, photo, "occlusion:patch=32,stride=48", "32x32", tmp_path)
+    same_map_by_changes(path, photo, "sobol:grid=8,designs=2,replicates=1", "28x28", tmp_path / "sobol")
+
+
 def test_gradients_need_no_plan(net, photo, tmp_path):
     assert explain(net, photo, tmp_path, "-m", "saliency")[0]["plan"]["engine"] == "plain"
 

@@ -221,11 +221,11 @@ def test_methods_are_listed_and_described():
     listed = document(vitrail("methods", "--json"))["methods"]
     names = [method["name"] for method in listed]
     assert names == [
-        "saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "squaregrad", "vargrad",
-        "expected_gradients", "guided_backprop", "deconvnet", "guided_gradcam", "gradcam", "gradcam_pp",
-        "hirescam", "elementwise_cam", "layercam", "xgradcam", "occlusion", "feature_ablation", "rise",
-        "lime", "kernel_shap", "shapley", "exact_shapley", "owen", "sobol", "hsic", "morris", "dgsm",
-        "dgsm_morris",
+        "saliency", "gradient_x_input", "integrated_gradients", "guided_ig", "blur_ig", "xrai", "smoothgrad", "squaregrad", "vargrad", "expected_gradients", "fullgrad", "guided_backprop", "deconvnet", "guided_gradcam", "conductance", "internal_influence", "layer_ig",
+        "gradcam", "gradcam_pp", "smooth_gradcam_pp", "cam", "hirescam", "elementwise_cam", "layercam", "xgradcam",
+        "shapley_cam", "eigen_cam", "eigen_gradcam", "fem", "random_cam", "scorecam", "ss_cam", "is_cam", "ablation_cam", "recipro_cam",
+        "lrp", "attn_lrp", "deeplift", "attention_rollout", "gradient_rollout", "legrad",
+        "occlusion", "feature_ablation", "rise", "lime", "kernel_shap", "shapley", "exact_shapley", "owen", "sobol", "hsic", "morris", "dgsm", "dgsm_morris",
     ]  # fmt: skip
     text = vitrail("methods").stdout
     assert all(name in text for name in names)
@@ -239,6 +239,7 @@ def test_inspect_says_what_a_model_is(net):
     assert inspection["inputs"] == [{"name": "image", "type": "float32", "shape": "[N,3,16,16]"}]
     assert inspection["operators"]["Conv"] == 1 and inspection["obstacle"] is None
     assert inspection["layers"] and inspection["layers"][0]["shape"] == "[N,6,16,16]"
+    assert inspection["layers"][0]["grid"] == [16, 16] and inspection["layers"][0]["channels"] == 6
     text = vitrail("inspect", net).stdout
     assert "proposed" in text and "sidecar net.json" in text
 

@@ -4,6 +4,8 @@
 #include <ATen/ops/full.h>
 
 #include "fuzz/hostile.h"
+#include "model/detection/decode.h"
+#include "model/json_text.h"
 #include "model/record.h"
 #include "vitrail/image.h"
 
@@ -24,6 +26,22 @@ void use(const Preprocess& preprocess) {
     throw InternalError("a photo is not prepared to the size of its record");
 }
 
+/// A detector of 64 x 64 pixels, so that there are few cells whatever the strides.
+void use_boxes(const std::string& output) {
+  constexpr int64_t kSide = 64;
+  const nlohmann::json json = parse_json(output, "record");
+  if (!json.contains("boxes")) return;
+  const std::vector<ValueInfo> outputs = {{"boxes", "float32", {{0, 1}, {84, 0}, {4, 0}}},
+                                          {"scores", "float32", {{0, 1}, {84, 0}, {6, 0}}}};
+  const BoxDecoder decoder(read_box_record(json["boxes"], "record", outputs, kSide, kSide), kSide, kSide);
+  Tensors values;
+  for (const std::string& name : decoder.values()) values.push_back(at::full({1, 84, name == "boxes" ? 4 : 6}, 0.5));
+  const ModelOutput found = decoder.decode(values);
+  if (found.boxes.size(1) != found.scores.size(1) || found.boxes.size(2) != 4)
+    throw InternalError("a decoder gives other numbers of boxes than of scores");
+  suppress(found, decoder.record().suppression);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -33,6 +51,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   testing::write_file(folder / "labels.txt", text);
   testing::taken_or_refused([&] {
     if (const auto record = read_sidecar(folder / "model.onnx"); record && record->preprocess) use(*record->preprocess);
+  });
+  testing::taken_or_refused([&] {
+    if (const auto record = read_sidecar(folder / "model.onnx"); record && !record->output.empty())
+      use_boxes(record->output);
   });
   testing::taken_or_refused([&] { use(Preprocess::from_json(text, "metadata")); });
   return 0;

@@ -185,6 +185,15 @@ def records():
             record = RECORD["preprocess"] | {"colour": colour, "layout": layout, "mean": [1] * channels}
             record |= {"std": [2] * channels, "resize": {"rule": rule, "filter": "nearest"}, "crop": "none"}
             yield f"{rule}_{colour}.json", json.dumps({"preprocess": record, "labels": "model.json"}).encode()
+    layouts = {
+        "yolov8": {},
+        "ssd": {"format": "yxyx", "unit": "input", "activation": "softmax", "background": 0, "priors": [0.5] * 4 * 84},
+        "distances": {"strides": [8, 16, 32], "score_threshold": 0.5, "classes": 2},
+        "yolov5_heads": {"boxes": "boxes", "strides": [8], "anchors": [10, 13, 16, 30]},
+    }
+    for layout, keys in layouts.items():
+        output = {"kind": "boxes", "boxes": {"layout": layout, **keys}}
+        yield f"{layout}.json", json.dumps({"output": output}).encode()
 
 
 def write(target: str, seeds, folder: Path) -> None:

@@ -1,22 +1,17 @@
 #pragma once
 
-// What the gradient-weighted class activation maps share: the layer, one forward, one backward a target, the map.
+// What the gradient-weighted class activation maps share: one forward, one backward a target, terms of the channels.
 
-#include <vitrail/gradcam.h>
+#include <functional>
 
-#include "attribution/options.h"
-#include "attribution/run.h"
+#include "attribution/cam/cam_view.h"
 
 namespace vitrail {
 
-/// Evidence of the positions [h,w] from the layer's value and its gradient, both [K,h,w].
-using GradientEvidence = Tensor(const Tensor& activation, const Tensor& gradient);
+/// Terms [K,h,w] of the channels from the layer's value and its gradient, both [K,h,w].
+using GradientTerms = std::function<Tensor(const Tensor& activation, const Tensor& gradient)>;
 
-/// The options of every such method.
-OptionTable<GradCamOptions> gradcam_options();
-
-/// Fills the run's results. `method` is the name in messages.
-void explain_by_gradient_evidence(MethodRun& run, const Probe& probe, const std::string& method,
-                                  const GradCamOptions& options, GradientEvidence* evidence);
+/// Fills the run's results.
+void explain_by_gradient(MethodRun& run, const Probe& probe, const CamSettings& settings, const GradientTerms& terms);
 
 }  // namespace vitrail

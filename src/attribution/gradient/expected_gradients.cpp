@@ -31,6 +31,7 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
        .family = "gradient",
        .aliases = {"gradient_shap"},
        .summary = "Integrated gradients averaged over random baselines: the score's rise divided among the pixels.",
+       .formula = "mean over b, a of the sum over channels of (x - b) * dg/dx(b + a (x - b)), a uniform in [0,1]",
        .cost = "1 + 2 samples forwards, samples backwards a target",
        .guarantees = "sampled, with a standard-error map; completeness in expectation; valid when stopped early",
        .source = "Erion, Janizek, Sturmfels, Lundberg, Lee: Expected gradients, Nature Machine Intelligence 2021",

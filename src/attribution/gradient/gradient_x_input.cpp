@@ -18,6 +18,7 @@ const MethodDefinition<GradientXInputOptions, DifferentiableScorer>& definition(
       {.name = "gradient_x_input",
        .family = "gradient",
        .summary = "Gradient times input: what each pixel contributes to the score, to first order.",
+       .formula = "mean over channels of x * dg/dx",
        .cost = "1 forward, 1 backward a target",
        .guarantees = "exact; w x for a linear score; reducer=sum adds up to score - score(0) there",
        .source = "Shrikumar, Greenside, Shcherbina, Kundaje: Not Just a Black Box, arXiv 1605.01713, 2016",

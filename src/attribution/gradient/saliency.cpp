@@ -16,6 +16,7 @@ const MethodDefinition<SaliencyOptions, DifferentiableScorer>& definition() {
       {.name = "saliency",
        .family = "gradient",
        .summary = "Size of the score's gradient: how fast the score changes when a pixel does.",
+       .formula = "max over channels of |dg/dx|",
        .cost = "1 forward, 1 backward a target",
        .guarantees = "exact; |w| for a linear score",
        .source = "Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, ICLR workshop 2014",

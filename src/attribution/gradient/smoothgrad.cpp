@@ -19,7 +19,7 @@ using Definition = MethodDefinition<SmoothGradOptions, DifferentiableScorer>;
 /// What a sample's gradient [C,H,W] adds to the map, given the mean of the `before` gradients before it.
 struct Term {
   Tensor (*of)(const Tensor& gradient, const Tensor& mean, double before);
-  int64_t first;  ///< sample that has a term
+  int64_t first;  ///< sample that has a term; of those that need no mean, 0
 };
 
 const Term itself{[](const Tensor& gradient, const Tensor&, double) { return gradient; }, 0};
@@ -33,11 +33,13 @@ Method::Cost cost(const SmoothGradOptions& options, int64_t, int64_t, int64_t ta
   return {options.samples, options.samples * targets};
 }
 
-MethodInfo about(std::string name, std::string summary, std::string linear, std::string source, bool is_signed) {
+MethodInfo about(std::string name, std::string summary, std::string formula, std::string linear, std::string source,
+                 bool is_signed) {
   return {
       .name = std::move(name),
       .family = "gradient",
       .summary = std::move(summary),
+      .formula = std::move(formula),
       .cost = "samples forwards, samples backwards a target",
       .guarantees = "sampled, with a standard-error map; " + linear + " for a linear score; valid when stopped early",
       .source = std::move(source),
@@ -58,7 +60,8 @@ OptionTable<SmoothGradOptions> table(double least) {
 
 const Definition& smooth() {
   static const Definition definition(
-      about("smoothgrad", "The score's gradient averaged over noisy copies of the input.", "w",
+      about("smoothgrad", "The score's gradient averaged over noisy copies of the input.",
+            "mean_i dg/dx(x + xi_i), xi_i ~ N(0, sigma^2)", "w",
             "Smilkov, Thorat, Kim, Viegas, Wattenberg: SmoothGrad, arXiv 1706.03825, 2017", true),
       table(1), smoothgrad, cost);
   return definition;
@@ -66,7 +69,8 @@ const Definition& smooth() {
 
 const Definition& squared() {
   static const Definition definition(
-      about("squaregrad", "The square of the score's gradient averaged over noisy copies of the input.", "w^2",
+      about("squaregrad", "The square of the score's gradient averaged over noisy copies of the input.",
+            "mean_i (dg/dx(x + xi_i))^2, xi_i ~ N(0, sigma^2)", "w^2",
             "Hooker, Erhan, Kindermans, Kim: A Benchmark for Interpretability Methods, NeurIPS 2019", false),
       table(1), squaregrad, cost);
   return definition;
@@ -74,22 +78,27 @@ const Definition& squared() {
 
 const Definition& variance() {
   static const Definition definition(
-      about("vargrad", "The variance of the score's gradient over noisy copies of the input.", "unbiased; 0",
+      about("vargrad", "The variance of the score's gradient over noisy copies of the input.",
+            "sum_i (g_i - mean g)^2 / (n - 1), g_i = dg/dx(x + xi_i), xi_i ~ N(0, sigma^2)", "unbiased; 0",
             "Adebayo, Gilmer, Goodfellow, Kim: Local Explanation Methods, arXiv 1810.03307, 2018", false),
       table(2), vargrad, cost);
   return definition;
 }
 
-/// The running mean of gradients, and the moments of their terms.
+/// The running mean of gradients, where terms ask for it, and the moments of the terms.
 struct Sums {
   Tensor mean;  ///< float64 [C,H,W]
   RunningMoments terms;
   int64_t samples = 0;
 
   void add(const Tensor& gradient, const Term& term, Reducer reducer) {
-    if (samples >= term.first)
-      terms.add(reduce_channels(term.of(gradient, mean, static_cast<double>(samples)), reducer));
-    mean = mean + (gradient - mean) / static_cast<double>(++samples);
+    if (term.first == 0) {
+      terms.add(reduce_channels(term.of(gradient, {}, 0), reducer));
+      return;
+    }
+    const Tensor wide = gradient.to(at::kDouble);
+    if (samples >= term.first) terms.add(reduce_channels(term.of(wide, mean, static_cast<double>(samples)), reducer));
+    mean = mean + (wide - mean) / static_cast<double>(++samples);
   }
 };
 
@@ -105,7 +114,7 @@ std::vector<Explanation> average(const Definition& definition, const Term& term,
       const Tensor samples = run.input() + draw_noise(run.input(), options.seed, done, n) * sigma;
       const auto gradients = target_gradients(run, scorer, samples).gradients;
       for (size_t t = 0; t < sums.size(); ++t)
-        for (int64_t i = 0; i < n; ++i) sums[t].add(gradients[t][i].to(at::kDouble), term, options.reducer);
+        for (int64_t i = 0; i < n; ++i) sums[t].add(gradients[t][i], term, options.reducer);
       done += n;
     }
     for (size_t t = 0; t < sums.size(); ++t) {

@@ -52,6 +52,8 @@ void warn_of_flat_operators(MethodRun& run, const DifferentiableScorer& scorer) 
   if (!nodes.empty())
     run.warn("The gradient is zero almost everywhere through " + join(nodes) +
              ": the map lacks what passes there. A black-box method such as sobol needs no gradient.");
+  for (Explanation& result : run.results())
+    if (!result.target.gradient_warning.empty()) result.warnings.push_back(result.target.gradient_warning);
 }
 
 }  // namespace vitrail

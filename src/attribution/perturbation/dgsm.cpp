@@ -55,6 +55,7 @@ const MethodDefinition<DgsmOptions, DifferentiableScorer>& definition() {
       {.name = "dgsm",
        .family = "perturbation",
        .summary = "Mean absolute derivative of the score by each cell's fade level: one backward serves all cells.",
+       .formula = "mean over random M of |d g(x M + (1 - M) b) / d M_i|",
        .cost = "samples x replicates forwards, as many backwards a target",
        .guarantees = "Sampled, with a standard error. A quick proxy of sobol: its limit is E|dg/dM_i|, no Sobol index.",
        .source = "Sobol', Kucherenko: Derivative based global sensitivity measures, Math. Comput. Simul. 2009",

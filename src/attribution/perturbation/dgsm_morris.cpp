@@ -1,5 +1,7 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros_like.h>
 #include <vitrail/dgsm.h>
 
 #include "attribution/explain_image.h"
@@ -25,10 +27,35 @@ PickFreezeOptions steps(const Options& options) {
           .change = PickFreezeOptions::Change::half_shift};
 }
 
-/// Values and errors in units of the mean value of all cells.
-CellEstimate relative(const CellEstimate& estimate) {
-  const Tensor mean = estimate.value.mean(0), scale = at::where(mean == 0, mean.new_ones({}), mean);
-  return {estimate.value / scale, estimate.standard_error / scale};
+/// [d,T] in units of the mean over cells.
+Tensor in_mean_cells(const Tensor& value) {
+  const Tensor mean = value.mean(0);
+  return value / at::where(mean == 0, mean.new_ones({}), mean);
+}
+
+/// f(mean of the units [R,d,T]) in units of the mean cell. The error is the jackknife's, leaving out a unit at a time:
+/// the mean cell is as uncertain as the cells, and with them (dividing their errors by it made them half as large as
+/// they were).
+template <class Function>
+CellEstimate relative(const Tensor& units, const Function& function) {
+  const Tensor value = in_mean_cells(function(units.mean(0)));
+  const int64_t n = units.size(0);
+  if (n < 2) return {value, at::zeros_like(value)};
+  Tensors without;
+  for (int64_t unit = 0; unit < n; ++unit)
+    without.push_back(in_mean_cells(function((units.sum(0) - units[unit]) / static_cast<double>(n - 1))));
+  const Tensor values = at::stack(without);
+  const double share = static_cast<double>(n - 1) / static_cast<double>(n);
+  return {value, ((values - values.mean(0)).square().sum(0) * share).sqrt()};
+}
+
+/// Mean squared changes of each replicate [R,d,T]; of a single one those of its points.
+Tensor squared_changes(const std::vector<PickFreezeScores>& replicates) {
+  Tensors squares;
+  for (const PickFreezeScores& scores : replicates) squares.push_back((scores.y_a.unsqueeze(1) - scores.y_c).square());
+  if (squares.size() == 1) return squares[0];
+  for (Tensor& square : squares) square = square.mean(0);
+  return at::stack(squares);
 }
 
 /// Half and half; the errors are of independent samples.
@@ -46,8 +73,9 @@ void explain_input(MethodRun& run, const DifferentiableScorer& scorer, const Opt
   const auto replicates =
       run.stopped() ? std::vector<PickFreezeScores>{} : run_pick_freeze(run, perturber, steps(options));
   CellEstimate estimate = nothing_known(perturber.cells(), run.targets());
-  if (derivatives.units() > 0) estimate = relative(mean_of_units(derivatives.absolute));
-  if (!replicates.empty()) estimate = blend(estimate, relative(root_mean_square_change(replicates)));
+  if (derivatives.units() > 0) estimate = relative(derivatives.absolute, [](const Tensor& mean) { return mean; });
+  if (!replicates.empty())
+    estimate = blend(estimate, relative(squared_changes(replicates), [](const Tensor& mean) { return mean.sqrt(); }));
   fill_results(run, perturber, smooth(estimate, perturber, options.smoothing), {.not_negative = true});
 }
 
@@ -63,6 +91,7 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
       {.name = "dgsm_morris",
        .family = "perturbation",
        .summary = "Blend of dgsm and morris: gradients and steps of one half have their say in equal parts.",
+       .formula = "(dgsm_i / mean(dgsm) + morris_i / mean(morris)) / 2",
        .cost = "samples x replicates forwards and backwards, designs x replicates x (grid^2 + 1) forwards",
        .guarantees = "Sampled, with a standard error. A proxy of sobol, no Sobol index.",
        .source = "the sources of dgsm and morris",

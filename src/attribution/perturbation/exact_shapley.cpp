@@ -127,6 +127,7 @@ const MethodDefinition<ExactShapleyOptions, Scorer>& definition() {
       {.name = "exact_shapley",
        .family = "perturbation",
        .summary = "Shapley values of up to 16 regions from the scores of all their coalitions.",
+       .formula = "phi_i = sum over S without i of |S|! (d - |S| - 1)! / d! (g(S + i) - g(S))",
        .cost = "2^(grid^2)",
        .guarantees = "Deterministic and exact. Sums to score - score of the baseline.",
        .source = "Shapley: A Value for n-Person Games, 1953",

@@ -53,6 +53,7 @@ const MethodDefinition<FeatureAblationOptions, Scorer>& definition() {
       {.name = "feature_ablation",
        .family = "perturbation",
        .summary = "Hides one region at a time and takes how much the score drops.",
+       .formula = "phi_i = g(x) - g(x with region i hidden)",
        .cost = "grid^2 + 1",
        .guarantees = "Deterministic. Exact w_i (x_i - b_i) for a linear score.",
        .source = "Leave one covariate out; FeatureAblation of Captum",

@@ -19,6 +19,10 @@ class Fill {
   /// and the noise of `linear` are functions of the number, so masks that are compared should share it.
   Tensor values(const Tensor& masks, std::span<const int64_t> points) const;
 
+  /// What is hidden beside a pixel may change what it becomes.
+  bool depends_on_mask() const { return !fixed_.defined() && !photos_.defined(); }
+  /// The values for the mask of this number, whatever the mask; for fills that do not depend on it.
+  Tensor of_point(int64_t point) const { return fixed_.defined() ? fixed_ : photos_[point % photos_.size(0)]; }
   /// What hides one mask depends on the mask's number (`samples`, `linear`).
   bool depends_on_number() const;
   /// The numbers 0 .. count - 1 hide everything in as many different ways: the photos of `samples`, else 1.

@@ -121,6 +121,7 @@ const MethodDefinition<HsicOptions, Scorer>& definition() {
       {.name = "hsic",
        .family = "perturbation",
        .summary = "How strongly the score depends on whether a region shows (Hilbert-Schmidt independence criterion).",
+       .formula = "HSIC_i = trace(K_i H L H) / N, K_i of the bits of region i, L a Gaussian kernel of the scores",
        .cost = "designs x replicates, whatever the grid; less where masks repeat",
        .guarantees =
            "Sampled, with a standard error. In the limit 0 exactly where the score is independent of a region.",

@@ -129,6 +129,7 @@ const MethodDefinition<KernelShapOptions, Scorer>& definition() {
       {.name = "kernel_shap",
        .family = "perturbation",
        .summary = "Shapley values of regions as the coefficients of a linear model over random coalitions.",
+       .formula = "argmin_phi sum_S k(S) (g(S) - g(0) - sum of phi_i in S)^2 with sum_i phi_i = g(x) - g(b)",
        .cost = "coalitions + 2; less where coalitions repeat",
        .guarantees = "Sampled, with a standard error. Sums to score - score of the baseline at any budget.",
        .source = "Lundberg, Lee: A Unified Approach to Interpreting Model Predictions, NeurIPS 2017",

@@ -131,6 +131,7 @@ const MethodDefinition<LimeOptions, Scorer>& definition() {
        .family = "perturbation",
        .summary =
            "Coefficients of a linear model of the score over regions shown at random, near samples weighing more.",
+       .formula = "argmin_w sum_n k(M_n) (g(x M_n + (1 - M_n) b) - w0 - w M_n)^2 + ridge |w|^2, M_n binary",
        .cost = "samples; less where coalitions repeat",
        .guarantees = "Sampled, with a standard error. For a linear score w_i x_i, shrunk by the ridge.",
        .source = "Ribeiro, Singh, Guestrin: \"Why Should I Trust You?\", KDD 2016",

@@ -38,6 +38,7 @@ const MethodDefinition<MorrisOptions, Scorer>& definition() {
       {.name = "morris",
        .family = "perturbation",
        .summary = "Fades the cells of a grid at random and measures what a step of one half in each changes.",
+       .formula = "sqrt(mean (y_A - y_Ci)^2), C_i is A with A_i replaced by (A_i + 1/2) modulo 1",
        .cost = "designs x replicates x (grid^2 + 1)",
        .guarantees = "Sampled, with a standard error. Ranks cells like sobol with half its forwards; no Sobol index.",
        .source = "Morris: Factorial Sampling Plans for Preliminary Computational Experiments, Technometrics 1991",

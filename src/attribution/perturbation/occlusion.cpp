@@ -48,22 +48,46 @@ Tensor sum_over_windows(const Tensor& values, const Windows& windows, int64_t he
   return map;
 }
 
+/// The image with the windows hidden of which the numbers are given; -1: as it is.
+Tensor hide(const MethodRun& run, const Windows& windows, const Fill& fill, const std::vector<int64_t>& hidden) {
+  const auto n = static_cast<int64_t>(hidden.size());
+  const Tensor masks = at::ones({n, 1, run.height(), run.width()}, run.input().options());
+  for (int64_t i = 0; i < n; ++i)
+    if (const int64_t w = hidden[static_cast<size_t>(i)]; w >= 0)
+      masks[i].narrow(1, windows.top(w), windows.patch).narrow(2, windows.left(w), windows.patch).zero_();
+  std::vector<int64_t> numbers = hidden;
+  std::replace(numbers.begin(), numbers.end(), int64_t{-1}, int64_t{0});
+  return apply_masks(run.input(), fill.values(masks, numbers), masks);
+}
+
+/// The same as changes of the image.
+std::vector<LocalChange> as_changes(const MethodRun& run, const Windows& windows, const Fill& fill,
+                                    const std::vector<int64_t>& hidden) {
+  std::vector<LocalChange> changes;
+  for (const int64_t w : hidden) {
+    const Tensor values = fill.of_point(w).expand_as(run.input());
+    changes.push_back({static_cast<size_t>(w),
+                       values.narrow(1, windows.top(w), windows.patch).narrow(2, windows.left(w), windows.patch)});
+  }
+  return changes;
+}
+
 /// The drops d_a, float64 [T,windows], by sending the image itself and then the image with one window hidden.
 Tensor score_drops(MethodRun& run, const Windows& windows, const Fill& fill) {
   const std::vector<int64_t> order = spread_order(windows.count());
   const Tensor drops = at::zeros({run.targets(), windows.count()}, at::kDouble);
+  std::vector<ImagePatch> rectangles;
+  for (int64_t w = 0; w < windows.count(); ++w)
+    rectangles.push_back({windows.top(w), windows.left(w), windows.patch, windows.patch});
+  const bool by_changes = !fill.depends_on_mask() && run.start_local(rectangles, run.input());
   Tensor score_before;
   int64_t done = 0;  // samples: the image, then windows in `order`
-  while (const int64_t n = run.next_chunk(1 + windows.count() - done)) {
+  while (const int64_t n = run.next_chunk(by_changes && done == 0 ? 1 : 1 + windows.count() - done)) {
     std::vector<int64_t> hidden;  // of each sample the window; -1: the image itself
     for (int64_t i = 0; i < n; ++i) hidden.push_back(done + i == 0 ? -1 : order[static_cast<size_t>(done + i - 1)]);
-    const Tensor masks = at::ones({n, 1, run.height(), run.width()}, run.input().options());
-    for (int64_t i = 0; i < n; ++i)
-      if (const int64_t w = hidden[static_cast<size_t>(i)]; w >= 0)
-        masks[i].narrow(1, windows.top(w), windows.patch).narrow(2, windows.left(w), windows.patch).zero_();
-    std::vector<int64_t> numbers = hidden;
-    std::replace(numbers.begin(), numbers.end(), int64_t{-1}, int64_t{0});
-    const Tensor scores = run.score(apply_masks(run.input(), fill.values(masks, numbers), masks));
+    const Tensor scores = !by_changes ? run.score(hide(run, windows, fill, hidden))
+                          : done == 0 ? run.set_bases(run.input().unsqueeze(0))
+                                      : run.score_changes(as_changes(run, windows, fill, hidden));
     if (done == 0) run.set_scores(score_before = scores[0]);
     for (int64_t i = 0; i < n; ++i)
       if (const int64_t w = hidden[static_cast<size_t>(i)]; w >= 0) drops.select(1, w).copy_(score_before - scores[i]);
@@ -100,6 +124,7 @@ const MethodDefinition<OcclusionOptions, Scorer>& definition() {
       {.name = "occlusion",
        .family = "perturbation",
        .summary = "Hides one window of the image at a time and adds up how much the score drops.",
+       .formula = "sum over windows a that cover the pixel of g(x) - g(x with window a replaced by b)",
        .cost = "1 + ceil((height - patch + 1) / stride) x ceil((width - patch + 1) / stride)",
        .guarantees = "Deterministic. Exact w_i (x_i - b_i) for a linear score and windows of one pixel.",
        .source = "Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, ECCV 2014",

@@ -165,6 +165,8 @@ const MethodDefinition<OwenOptions, Scorer>& definition() {
       {.name = "owen",
        .family = "perturbation",
        .summary = "Owen values: what halves of the image add, and halves of the halves, down to regions.",
+       .formula =
+           "phi_i = mean over the orders that keep halves together of g(those before i, and i) - g(those before i)",
        .cost = "evaluations + 2; at most 2730 + 2 for 64 regions",
        .guarantees =
            "Deterministic; exact with enough evaluations. Sums to score - score of the baseline at any budget.",

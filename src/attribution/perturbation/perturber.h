@@ -7,6 +7,7 @@
 //   amplitude_legacy   x (M - 1/2)          what reference implementations of `amplitude` compute
 
 #include <vitrail/baseline.h>
+#include <vitrail/local_scorer.h>
 #include <vitrail/perturbation.h>
 #include <vitrail/regions.h>
 #include <vitrail/scorer.h>
@@ -14,6 +15,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "attribution/perturbation/fill.h"
 
@@ -34,6 +36,15 @@ class Perturber {
   /// [n,d] of values in [0,1] -> images [n,C,H,W]. `points` as in Fill::values; empty: 0 .. n - 1.
   Tensor images(const Tensor& cells, std::span<const int64_t> points = {}) const;
 
+  /// The rectangle around each region.
+  std::vector<ImagePatch> rectangles() const;
+
+  /// False where hidden pixels depend on all of the mask, so that a change of one region may change others.
+  bool is_local() const { return !fill_.depends_on_mask(); }
+
+  /// images() of one image, in a rectangle: levels [d] -> [C,height,width].
+  Tensor part(const Tensor& levels, const ImagePatch& rectangle, int64_t point) const;
+
   /// Sums of `values` [n,C,H,W] (any C) over the pixels and channels of each region: [n,d].
   Tensor sum_by_region(const Tensor& values) const;
 
@@ -48,6 +59,9 @@ class Perturber {
   Tensor native(const Tensor& values) const;
 
  private:
+  /// The pixels `input` under a mask, with `hidden` where it is zero.
+  Tensor perturb(const Tensor& input, const Tensor& mask, const Tensor& hidden) const;
+
   Tensor input_;
   LabelMap regions_;
   Fill fill_;

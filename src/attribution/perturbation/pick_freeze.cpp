@@ -74,6 +74,34 @@ Tensor score_samples(MethodRun& run, const Perturber& perturber, const Samples& 
   return at::cat(scores);
 }
 
+/// The same, of each point A whole and every C as a change of it.
+Tensor score_changes(MethodRun& run, const Perturber& perturber, const std::vector<ImagePatch>& rectangles,
+                     const Samples& samples, int64_t first_point) {
+  Tensors scores = {at::zeros({0, run.targets()}, at::kDouble)};
+  std::vector<int64_t> points;
+  for (int64_t done = 0; done < samples.count();) {
+    const int64_t place = done % samples.a_point(), cells = perturber.cells();
+    const bool is_change = place >= 1 && place <= cells;
+    const int64_t n = run.next_chunk(is_change ? cells + 1 - place : 1);
+    if (n == 0) break;
+    const Tensor levels = samples.levels(done, n, points);
+    for (int64_t& point : points) point += first_point;
+    if (is_change) {
+      std::vector<LocalChange> changes;
+      for (int64_t i = 0; i < n; ++i) {
+        const auto cell = static_cast<size_t>(place - 1 + i);
+        changes.push_back({cell, perturber.part(levels[i], rectangles[cell], points[static_cast<size_t>(i)])});
+      }
+      scores.push_back(run.score_changes(changes));
+    } else {
+      const Tensor image = perturber.images(levels, points);
+      scores.push_back(place == 0 ? run.set_bases(image) : run.score(image));
+    }
+    done += n;
+  }
+  return at::cat(scores);
+}
+
 /// The first `points` points.
 PickFreezeScores by_point(const Tensor& scores, int64_t points, int64_t a_point, int64_t cells) {
   const Tensor y = scores.narrow(0, 0, points * a_point).view({points, a_point, scores.size(1)});
@@ -87,11 +115,16 @@ std::vector<PickFreezeScores> run_pick_freeze(
     const std::function<bool(const std::vector<PickFreezeScores>&)>& settled) {
   const int64_t cells = perturber.cells();
   std::vector<PickFreezeScores> finished;
+  const std::vector<ImagePatch> rectangles = perturber.rectangles();
+  std::vector<int64_t> first_point;
+  const Tensor example = perturber.images(Samples(options, cells, 0).levels(0, 1, first_point), first_point)[0];
+  const bool by_changes = perturber.is_local() && run.start_local(rectangles, example);
   for (int64_t r = 0; r < options.replicates; ++r) {
     const Samples samples(options, cells, r);
-    const int64_t chunk = equal_chunk(samples.count(), run.batch());
+    const int64_t chunk = by_changes ? run.batch() : equal_chunk(samples.count(), run.batch());
     for (Explanation& result : run.results()) result.plan["batch"] = std::to_string(chunk);
-    const Tensor scores = score_samples(run, perturber, samples, chunk, r * options.designs);
+    const Tensor scores = by_changes ? score_changes(run, perturber, rectangles, samples, r * options.designs)
+                                     : score_samples(run, perturber, samples, chunk, r * options.designs);
     const int64_t points = scores.size(0) / samples.a_point();
     if (points == options.designs) {
       finished.push_back(by_point(scores, points, samples.a_point(), cells));

@@ -33,7 +33,8 @@ struct PickFreezeOptions {
 };
 
 /// Scores of the finished replicates. Samples go point by point (A_1, C_1,1 .. C_1,d, A_2 ...), in forwards of one
-/// size, so that y_A and y_C come from the same kernels and their rounding cancels. After each replicate `settled` is
+/// size, so that y_A and y_C come from the same kernels and their rounding cancels; or, where the scorer gains by it, A
+/// whole and each C as a change of it, equal to that within rounding. After each replicate `settled` is
 /// asked whether it is enough. Where a stop left not even the first replicate finished: its finished points, if at
 /// least two; else nothing. Warns of a stop.
 std::vector<PickFreezeScores> run_pick_freeze(

@@ -180,6 +180,7 @@ const MethodDefinition<RiseOptions, Scorer>& definition() {
       {.name = "rise",
        .family = "perturbation",
        .summary = "Shows random parts of the image and gives each pixel the mean score of the images that show it.",
+       .formula = "sum_m g(x M_m + (1 - M_m) b) M_m / sum_m M_m, M_m random masks",
        .cost = "masks",
        .guarantees = "Sampled, with a standard error. For a linear score the limit is affine in w_i x_i.",
        .source = "Petsiuk, Das, Saenko: RISE, BMVC 2018",

@@ -96,6 +96,7 @@ const MethodDefinition<ShapleyOptions, Scorer>& definition() {
       {.name = "shapley",
        .family = "perturbation",
        .summary = "Shapley values of regions: what each adds when it joins the others in a random order.",
+       .formula = "phi_i = mean over orders of g(regions before i, and i) - g(regions before i)",
        .cost = "permutations x (grid^2 - 1) + 2",
        .guarantees = "Sampled without bias, with a standard error. Sums to score - score of the baseline.",
        .source = "Castro, Gomez, Tejada: Polynomial calculation of the Shapley value based on sampling, 2009",

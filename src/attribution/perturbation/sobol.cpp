@@ -35,6 +35,8 @@ const MethodDefinition<SobolOptions, Scorer>& definition() {
       {.name = "sobol",
        .family = "perturbation",
        .summary = "Fades the cells of a grid at random and gives each its share of the score's variance.",
+       .formula =
+           "ST_i = E[Var(Y | all but M_i)] / Var(Y) ~ mean (y_A - y_Ci)^2 / (2 Var(y_A)), Y = g(x M + (1 - M) b)",
        .cost = "designs x replicates x (grid^2 + 1), + 1 for first_order",
        .guarantees =
            "Sampled, with a standard error. Total-order indices: a cell's own effect and all its interactions.",

@@ -1,0 +1,2 @@
+def resize(*arguments, **keywords):
+    raise NotImplementedError("stands in for torchvision")
