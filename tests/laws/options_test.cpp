@@ -31,6 +31,7 @@ const std::vector<Context>& contexts() {
       {{"rise"}, "top", {{"masks", "4000"}, {"grid", "2"}}, {"1", "2", "3", "4", "5"}},
       {{"hsic"}, "tolerance", {{"designs", "256"}, {"replicates", "32"}, {"grid", "2"}}, {"0.9", "3"}},
       {{"hsic"}, "top", {{"designs", "256"}, {"replicates", "32"}, {"grid", "2"}}, {"1", "2", "3"}},
+      {{"owen"}, "evaluations", {{"evaluations", "20"}}, {"40"}},
       {{"lrp"}, "gamma", {{"composite", "gamma"}}, {"0.5", "2"}},
       {{"lrp"}, "rules", {}, {"r1:pass", "c1:gamma", "c2:gamma"}},
       {{"lrp", "attn_lrp"}, "channels", {{"layer", "r1"}}, {"0", "1+2"}},
