@@ -49,8 +49,10 @@ void read_decisions(Plan::Impl& plan, const std::string& text) {
   if (text == "auto" || text == "none") return;
   std::istringstream words(text);
   for (std::string word; words >> word;) {
-    long long height = 0, width = 0, chunk = -1;
-    if (std::sscanf(word.c_str(), "%lldx%lld:%lld", &height, &width, &chunk) != 3 || chunk < 0)
+    int64_t height = 0, width = 0, chunk = -1;
+    char times = 0, colon = 0;
+    std::istringstream numbers(word);
+    if (!(numbers >> height >> times >> width >> colon >> chunk) || times != 'x' || colon != ':' || chunk < 0)
       throw UsageError("incremental is '" + text +
                        "'; expected auto, none, or sizes with the samples a pass such as "
                        "'32x32:8 64x64:0'.");

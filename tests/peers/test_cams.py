@@ -153,9 +153,8 @@ def test_score_cam(side, require):
 
 
 def test_ablation_cam(side, require):
-    """Against the definition, (g - g without the channel) / g. The peer sets a channel not to zero but to the smallest value
-    of its layer minus 1e7 when that is zero, which no network was made for; where the layer ends in a ReLU that
-    sends the logits anywhere, so it is no reference here."""
+    """Against the definition, (g - g without the channel) / |g|. The size of g instead of g, so that a channel that speaks
+    for the target counts as that where the logit is negative too."""
     require("ablation_cam")
     activation = torch.from_numpy(value_of(side))
     weights = []
@@ -163,7 +162,8 @@ def test_ablation_cam(side, require):
         changed = activation.clone()
         changed[channel] = 0
         handle = side.module.register_forward_hook(lambda m, i, o, changed=changed: changed[None])
-        weights.append(1 - float(side.score(side.x)) / float(side.scores[side.target]))
+        score = float(side.scores[side.target])
+        weights.append((score - float(side.score(side.x))) / abs(score))
         handle.remove()
     expected = torch.einsum("k,khw->hw", torch.tensor(weights), activation).clamp(min=0)
     assert_agree(side.explain(f"ablation_cam:layer={side.layer}")[0]["cells"], expected)
