@@ -63,9 +63,9 @@ Tensor ModelLocalScorer::score(const std::vector<LocalChange>& changes) {
     rows.push_back(here ? static_cast<int64_t>(local.size()) : -1 - static_cast<int64_t>(whole.size()));
     (here ? local : whole).push_back(change);
   }
-  const Tensor by_parts = local.empty() ? Tensor() : scores(runs_->run(local, false));
+  Tensor by_parts = local.empty() ? Tensor() : scores(runs_->run(local, false));
   if (whole.empty()) return by_parts;
-  const Tensor by_wholes = target_scores(model_.plan_outputs(whole_images(whole)), targets_);
+  Tensor by_wholes = target_scores(model_.plan_outputs(whole_images(whole)), targets_);
   if (local.empty()) return by_wholes;
   const Tensor result = at::empty({static_cast<int64_t>(changes.size()), by_parts.size(1)}, by_parts.options());
   for (size_t i = 0; i < rows.size(); ++i)

@@ -53,9 +53,10 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
 std::vector<LabelMap> divide(const Tensor& input, const Options& options) {
   const int64_t finest = std::min({options.finest, input.size(1), input.size(2)});
   std::vector<LabelMap> divisions;
-  double count = static_cast<double>(finest * finest);
   int64_t before = 0;
-  for (int64_t i = 0; i < options.divisions && count >= 1; ++i, count /= 2) {
+  for (int64_t i = 0; i < options.divisions; ++i) {
+    const double count = std::ldexp(static_cast<double>(finest * finest), static_cast<int>(-i));
+    if (count < 1) break;
     const auto side = std::lround(std::sqrt(count));
     if (side != before) divisions.push_back(Regions("slic").divide(input, side));
     before = side;

@@ -38,7 +38,7 @@ Gains follow(CoalitionScorer& scorer, const std::vector<int64_t>& order, int64_t
 /// The mean over an order and, if asked for, its reverse.
 Gains follow_unit(CoalitionScorer& scorer, const ShapleyOptions& options, int64_t unit) {
   std::vector<int64_t> order = draw_order(scorer.regions(), options.seed, static_cast<uint64_t>(unit));
-  const Gains forth = follow(scorer, order, unit);
+  Gains forth = follow(scorer, order, unit);
   if (!options.antithetic || !forth.defined()) return forth;
   std::reverse(order.begin(), order.end());
   const Gains back = follow(scorer, order, unit);

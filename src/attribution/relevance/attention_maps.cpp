@@ -49,7 +49,7 @@ std::optional<AttentionLayer> read_attention(const RelevanceGraph& graph, const 
 
 /// A softmax over the last axis of matrices [...,tokens,tokens].
 std::optional<AttentionLayer> read_softmax(const RelevanceGraph& graph, const Node& node, const Tensors& values) {
-  const Tensor p = values[node.outputs[0]];
+  const Tensor& p = values[node.outputs[0]];
   const int64_t rank = p.dim(), axis = spec_of(graph, node).attributes.get_int("axis", -1);
   if (rank < 3 || (axis != -1 && axis != rank - 1) || p.size(-1) != p.size(-2)) return std::nullopt;
   return AttentionLayer{&node, p.reshape({-1, p.size(-2), p.size(-1)}), Tensor()};

@@ -105,7 +105,7 @@ std::vector<std::string> BoxDecoder::values() const {
 }
 
 Tensor BoxDecoder::in_pixels(const Tensor& boxes) const {
-  const Tensor corners = to_corners(boxes, record_.format);
+  Tensor corners = to_corners(boxes, record_.format);
   if (!record_.unit) return corners;
   const auto w = static_cast<double>(width_), h = static_cast<double>(height_);
   return corners * at::tensor({w, h, w, h}, corners.options());

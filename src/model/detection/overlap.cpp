@@ -17,7 +17,7 @@ constexpr double kTie = 1e-3;
 /// max(a,b). Its derivative passes smoothly from one operand to the other where they differ by about `width`, so that
 /// at a tie each has a half of it and rounding cannot decide.
 Tensor maximum(const Tensor& a, const Tensor& b, const Tensor& width) {
-  const Tensor exact = at::maximum(a, b);
+  Tensor exact = at::maximum(a, b);
   if (!a.requires_grad() && !b.requires_grad()) return exact;
   const Tensor smooth = (a + b + ((a - b).square() + width.square()).sqrt()) / 2;
   return smooth + (exact - smooth).detach();
