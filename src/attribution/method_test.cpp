@@ -91,7 +91,7 @@ INSTANTIATE_TEST_SUITE_P(
                     "smoothgrad:forgrad=15,layer=layer3,noise=0.1,reducer=max,samples=9,"
                     "seed=18446744073709551615",
                     "fullgrad:forgrad=15,terms=paper", "conductance:baseline=mean,forgrad=15,layer=layer3,steps=20",
-                    "gradcam:layer=layer4.1/Conv:0,relu=false",
+                    "gradcam:augment=true,layer=layer4.1/Conv:0,principal=true,relu=false",
                     "lrp:biases=false,channels=3+17,composite=excitation_backprop,epsilon=0.01,"
                     "gamma=0.5,layer=layer4.1,rules=conv1:zbox+fc:zplus",
                     "attn_lrp:biases=false,channels=1,epsilon=0.01,gamma=0.5,layer=blocks.3", "deeplift:baseline=black",

@@ -50,7 +50,7 @@ std::string join(const std::vector<std::string>& words, const std::string& separ
 }
 
 std::string did_you_mean(const std::string& word, const std::vector<std::string>& known) {
-  constexpr size_t long_list = 24;
+  constexpr size_t long_list = 64;
   if (known.size() > long_list) {
     const auto near = nearest_words(word, known, 5);
     if (!near.empty()) return "Nearest of " + std::to_string(known.size()) + ": " + join(near) + ".";

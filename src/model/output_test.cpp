@@ -121,7 +121,7 @@ TEST(Detector, PredictsBoxesInPixelsOfThePhoto) {
     EXPECT_NEAR(of_photo[i].box->y0, 2 * of_input[i].box->y0, 1e-9);
     EXPECT_TRUE(std::isnan(of_photo[i].logit));
     EXPECT_EQ(of_photo[i].label, of_photo[i].index == 0 ? "cat" : "dog");
-    if (i > 0) EXPECT_LE(of_photo[i].probability, of_photo[i - 1].probability);
+    EXPECT_LE(of_photo[i].probability, of_photo[i > 0 ? i - 1 : 0].probability);
   }
 }
 

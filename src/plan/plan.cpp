@@ -311,7 +311,7 @@ Tensors Plan::Impl::run(const Tensor& x, const Split& split) const {
   const int64_t samples = x.size(0), chunks = (samples + split.chunk - 1) / split.chunk;
   std::vector<Tensors> parts(static_cast<size_t>(chunks));
   const auto run_chunks = [&](int64_t begin, int64_t end) {
-    if (split.side_by_side) omp_set_num_threads(1);  // of this thread, until it has run its chunks
+    const auto one_thread = split.side_by_side ? std::make_optional<OneThread>() : std::nullopt;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i * split.chunk;
       parts[static_cast<size_t>(i)] = run_chunk(x.narrow(0, first, std::min(split.chunk, samples - first)));

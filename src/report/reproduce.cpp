@@ -9,9 +9,12 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <set>
+#include <sstream>
 
 #include "attribution/maps.h"
 #include "base/sha256.h"
+#include "base/text.h"
 #include "report/npy.h"
 #include "vitrail/error.h"
 #include "vitrail/model.h"
@@ -63,6 +66,18 @@ Image load_photo(const SavedResult& saved, const ReproduceOptions& options) {
   return read_image(path, decode);
 }
 
+/// What its explanations found of local runs, together: "32x32:8 28x28:0"; "auto" where they say nothing.
+std::string recorded_local_runs(const SavedResult& saved) {
+  std::set<std::string> words;
+  for (const auto& explanation : saved.explanations)
+    if (const auto found = explanation.plan.find("incremental"); found != explanation.plan.end()) {
+      std::istringstream text(found->second);
+      for (std::string word; text >> word;) words.insert(word);
+    }
+  if (words.contains("none")) return "none";
+  return words.empty() ? "auto" : join({words.begin(), words.end()}, " ");
+}
+
 /// With the recorded plan, where scores were computed by one.
 Model with_recorded_plan(const Model& model, const SavedResult& saved, const Image& photo,
                          std::vector<std::string>& differences) {
@@ -76,6 +91,7 @@ Model with_recorded_plan(const Model& model, const SavedResult& saved, const Ima
   options.precision = recorded("precision");
   options.chunk = std::strtol(recorded("chunk").c_str(), nullptr, 10);
   options.side_by_side = recorded("side_by_side") == "yes";
+  options.incremental = recorded_local_runs(saved);
   options.batch = saved.run.batch;
   Model planned = model.with_plan(options, model.prepare(photo).input);
   if (!planned.plan()) differences.push_back("The recorded plan cannot be made here: " + planned.warnings().back());

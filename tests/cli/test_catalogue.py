@@ -33,7 +33,7 @@ SCHEMA = {
                     "aliases": {"type": "array", "items": TEXT},
                     "summary": {"type": "string", "pattern": "\\.$"},
                     "formula": {"type": "string", "pattern": "^[^\\n\\\\$]+$"},
-                    "needs": {"enum": ["scores", "gradients", "layers"]},
+                    "needs": {"enum": ["scores", "gradients", "layers", "operators"]},
                     "signed": {"type": "boolean"},
                     "unit": TEXT,
                     "cost": TEXT,

@@ -29,7 +29,7 @@ const std::vector<Exemption>& exemptions() {
        "a gradient at points near the input says nothing of the way from a baseline"},
       {"completeness", {"cam/*"}, "weights layer values; adds up to no difference of scores in general"},
       {"completeness",
-       {"occlusion", "rise", "sobol", "morris", "dgsm", "dgsm_morris", "hsic", "lime"},
+       {"occlusion", "feature_ablation", "rise", "sobol", "morris", "dgsm", "dgsm_morris", "hsic", "lime"},
        "effects of hiding regions one by one, or shares of a variance: interactions are counted more than once or not"},
       {"completeness", {"internal_influence"}, "a mean gradient, not multiplied with what changes"},
       {"completeness",
@@ -69,6 +69,15 @@ const std::vector<Exemption>& exemptions() {
       {"invariance",
        {"guided_backprop", "deconvnet", "guided_gradcam"},
        "its rule belongs to the operator Relu, not to the function: declared in its description"},
+
+      {"invariance",
+       {"lrp"},
+       "its rules belong to operators as they are written; batch normalisation and scales are folded first (tested "
+       "there)"},
+      {"invariance",
+       {"guided_ig"},
+       "its path goes by the order of gradients, which rounding decides between equal ones"},
+      {"symmetry", {"owen"}, "halves of the image come before halves of the halves: rows and columns are no exchange"},
 
       {"invariance on the transformer", {"cam"}, "refuses what is no pooling and one linear layer"},
 

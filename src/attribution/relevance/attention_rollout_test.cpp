@@ -159,7 +159,11 @@ TEST(AttentionRollout, IsItsFormulaOnACorpusNet) {
   const Graph plain = Graph::load(corpus_vit(), {.canonical = false});
   std::vector<std::string> names;
   for (const NodeInfo& node : plain.nodes())
-    if (node.op == "Softmax") names.push_back(node.outputs[0]);
+    if (node.op == "Softmax") {
+      std::string name = node.outputs[0];  // of an old opset: over rows, before they take their shape again
+      if (name.ends_with("/rows")) name.resize(name.size() - 5);
+      names.push_back(name);
+    }
   ASSERT_EQ(names.size(), 3u);
   const Tensor x = waves({1, 3, 32, 32}, 0.37);
   const Oracle oracle(plain, plain.inputs()[0].name, x, plain.outputs()[0].name, 5, names);

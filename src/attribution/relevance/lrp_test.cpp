@@ -220,8 +220,10 @@ TEST(Lrp, DoesNotDependOnHowADenseLayerIsSpelled) {
   for (const char* method :
        {"lrp:composite=epsilon", "lrp:composite=gamma", "lrp:composite=excitation_backprop", "lrp"}) {
     const Tensor expected = explain_by(method, dense_net("gemm"), x)[0].map;
-    EXPECT_TRUE(close(explain_by(method, dense_net("matmul"), x)[0].map, expected, 1e-4)) << method;
-    EXPECT_TRUE(close(explain_by(method, dense_net("scaled"), x)[0].map, expected, 1e-4)) << method;
+    for (const char* spelling : {"matmul", "scaled"}) {  // not by the map's range: the flat rule gives all pixels alike
+      const Tensor map = explain_by(method, dense_net(spelling), x)[0].map;
+      EXPECT_LE((map - expected).abs().max().item<double>(), 1e-5 * expected.abs().max().item<double>()) << method;
+    }
   }
 }
 
