@@ -175,6 +175,34 @@ TEST(Layout, PatchesCutByAReshapeOfChannelsLastInput) {
   EXPECT_EQ(model.layouts().of("pixels_of_patches")->height, 8);  // a pixel is a position still
 }
 
+TEST(Layout, ShortcutsThatSkipPixelsAndPadChannels) {
+  OnnxBuilder net;
+  net.input("x", {1, 3, 8, 8})
+      .initializer("begin", ints({0, 0}))
+      .initializer("end", ints({8, 8}))
+      .initializer("axes", ints({2, 3}))
+      .initializer("steps", ints({2, 2}))
+      .node("Slice", {"x", "begin", "end", "axes", "steps"}, {"skipped"})
+      .initializer("pads", ints({0, 1, 0, 0, 0, 1, 0, 0}))
+      .node("Pad", {"skipped", "pads"}, {"padded"})
+      .initializer("conv.weight", at::randn({5, 3, 2, 2}))
+      .node("Conv", {"x", "conv.weight"}, {"conv"})
+      .attribute("strides", std::vector<int64_t>{2, 2})
+      .node("Add", {"padded", "conv"}, {"sum"})
+      .node("Relu", {"sum"}, {"end_of_block"})
+      .initializer("tokens", ints({1, 16, 5}))
+      .node("Reshape", {"end_of_block", "tokens"}, {"rows"});
+  const Model model = load(read_out(net, "rows", 5));
+  for (const char* value : {"skipped", "sum", "end_of_block"}) {
+    const auto layout = model.layouts().of(value);
+    ASSERT_TRUE(layout.has_value()) << value;
+    EXPECT_TRUE(layout->is_planes()) << value;
+    EXPECT_EQ(layout->height, 4) << value;
+  }
+  expect_follows_its_pixels(model, "conv");
+  EXPECT_EQ(model.layouts().layers().front().layer.value, "end_of_block");
+}
+
 TEST(Layout, HeadsAndTokensBeforeTheBatch) {
   OnnxBuilder net = patches(2, 3);
   net.initializer("heads", ints({1, 6, 2, 3}))

@@ -9,6 +9,7 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <tuple>
 
 namespace vitrail {
 
@@ -126,6 +127,11 @@ bool is_picture(const Positions& positions, int64_t batch) {
   return constant_along(cell.div(positions.width, "floor"), 1) && constant_along(cell.remainder(positions.width), 0);
 }
 
+/// Every cell has its numbers.
+bool is_covered(const Positions& picture) {
+  return picture.index.select(0, 0).select(0, 0).gt(0).sum().item<int64_t>() == picture.height * picture.width;
+}
+
 Positions new_grid(const std::vector<int64_t>& sizes) {
   const int64_t n = sizes[0], h = sizes[2], w = sizes[3];
   return {.index = (at::arange(n * h * w, at::kLong) + 1).view({n, 1, h, w}).expand(sizes),
@@ -233,12 +239,17 @@ void PositionTrace::move(const Node& node) {
     }
   }
   const Tensors out = node.op->forward(in, {.batch = batch_});
-  for (size_t i = 0; i < node.outputs.size() && i < out.size(); ++i)
-    if (node.outputs[i] != kAbsent)
-      values_[static_cast<size_t>(node.outputs[i])] = checked({.index = compressed(out[i].to(at::kLong)),
-                                                               .height = source->height,
-                                                               .width = source->width,
-                                                               .between = source->between});
+  for (size_t i = 0; i < node.outputs.size() && i < out.size(); ++i) {
+    if (node.outputs[i] == kAbsent) continue;
+    Positions moved = checked({.index = compressed(out[i].to(at::kLong)),
+                               .height = source->height,
+                               .width = source->width,
+                               .between = source->between});
+    // A picture with a stride, or cut, is a picture of its own: as a convolution with that stride would make it.
+    if (moved.defined() && is_picture(*source, batch_) && is_picture(moved, batch_) && !is_covered(moved))
+      moved = checked(new_grid(sizes(node.outputs[i])));
+    values_[static_cast<size_t>(node.outputs[i])] = std::move(moved);
+  }
 }
 
 /// Of the inputs, the one whose numbers go one to one into the output's, first; numbers without position in it take
@@ -254,7 +265,7 @@ Positions PositionTrace::elementwise(const Node& node) const {
   const auto cells = [](const Positions* p) { return p->height * p->width; };
   const auto whole = [&](const Positions* p) { return p->index.sizes().vec() == shape; };
   std::stable_sort(candidates.begin(), candidates.end(), [&](const Positions* a, const Positions* b) {
-    return std::pair(whole(a), cells(a)) > std::pair(whole(b), cells(b));
+    return std::tuple(whole(a), a->planes, cells(a)) > std::tuple(whole(b), b->planes, cells(b));
   });
   if (candidates.empty()) return {};
   Positions result = expanded(*candidates[0], shape);
