@@ -161,7 +161,7 @@ TEST(MethodStrings, NumbersKeepTheirShortestForm) {
 
 TEST(MethodStrings, MistakesAreExplained) {
   const std::map<std::string, std::vector<std::string>> expected = {
-      {"sobl", {"Unknown method \"sobl\"", "Nearest of", "sobol"}},
+      {"sobl", {"Unknown method \"sobl\"", "Known: saliency, gradient_x_input", "Did you mean \"sobol\"?"}},
       {"", {"Unknown method \"\""}},
       {"sobol:gird=8",
        {"sobol has no option \"gird\"", "Known: baseline, designs, estimator, grid", "Did you mean \"grid\"?"}},

@@ -178,7 +178,7 @@ Tensor MethodRun::score_changes(const std::vector<LocalChange>& changes) {
 
 Tensor MethodRun::move_bases(const std::vector<LocalChange>& changes) {
   const Tensor images = compose(changes);
-  const Tensor scores = run_changes(changes, true);
+  Tensor scores = run_changes(changes, true);
   bases_ = bases_.clone();  // the caller's stay as they are
   base_scores_ = Tensor();
   for (size_t i = 0; i < changes.size(); ++i) bases_[changes[i].base].copy_(images[static_cast<int64_t>(i)]);

@@ -151,7 +151,7 @@ TEST_P(EarlyStop, SavesReplicatesAndSaysSo) {
 class CoalitionsStopEarly : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Methods, CoalitionsStopEarly,
                          testing::Values("lime:grid=5,samples=6000", "kernel_shap:grid=5,coalitions=6000",
-                                         "shapley:grid=5,permutations=300", "hsic:grid=2,designs=256,replicates=60"));
+                                         "shapley:grid=5,permutations=300"));
 
 TEST_P(CoalitionsStopEarly, AtTheSameLookWhateverTheBatch) {
   const CallableScorer scorer = curved_scorer(3, height, width);
