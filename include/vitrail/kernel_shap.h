@@ -14,8 +14,11 @@
 // value in the limit, since they are uncorrelated with which regions show. What remains is solved in the space of sum
 // zero around the equal share (v(all) - v(none)) / d, towards which a cross-validated ridge pulls.
 //
-// On photos and three nets (8 x 8 cells), 512 forwards so rank the cells as 2048 or more do with coalitions one by one
-// and plain least squares with a ridge. `shapley` with the same forwards is about as good, and has no bias.
+// Measured with 8 x 8 cells on four pairs of net and photo (MobileNet v1 and v2, Tiny Darknet), rank correlation with
+// converged values: 512 forwards in pairs and with the trend reach what 1000 to more than 2000 forwards reach one by
+// one without it, both with the ridge. Sizes by leverage were better than by kernel on the one photo where both were
+// compared (.80 against .76); `shapley` with as many forwards was worse there and better on another (.63, .79), and has
+// no bias.
 //
 // Shapes      map and standard error [H,W]; cells [grid,grid], or [1,regions].
 // Unit        of the target (logit); signed. The cells sum to score - score of the baseline, whatever the budget

@@ -10,10 +10,10 @@
 //
 // The second is the same limit, E g + Cov(g, M(p)) / keep, for the linear model g ~ a + sum_c b_c (P_c - keep) of the
 // mask's means P_c over the cells of a fixed grid; cov_c(p) is the exact covariance of P_c and M(p) in units of
-// keep (1 - keep). What the other cells explain is then no noise of this one. On four photos and three nets
-// (MobileNet v1 and v2, Tiny Darknet), against converged means, it ranked cells at 256 masks as the mean does at 450 to
-// 2000, and its limit was that of the mean within the noise of 4000 masks. A ridge, cross-validated, keeps it from
-// failing with few masks; it pulls towards a flat map.
+// keep (1 - keep). What the other cells explain is then no noise of this one. On four
+// pairs of net and photo (MobileNet v1 and v2, Tiny Darknet), against converged means, it ranked cells at 256 masks as
+// the mean does at 430 to 1300, and its limit was that of the mean within the noise of 4000 masks. A ridge,
+// cross-validated, keeps it from failing with few masks; it pulls towards a flat map.
 //
 // The value is a score, not a difference: zero has no meaning, the map is called unsigned and is read by
 // comparing pixels. (For a linear score and masks of one cell a pixel the limit is
