@@ -46,7 +46,7 @@ Tensors biases_of(const Tensors& outputs, const Tensors& leaves) {
 
 class Walk {
  public:
-  Walk(const Model& model, const Tensor& input) : model_(model), graph_(model.graph().impl()) {
+  Walk(const Model& model, const Tensor& input) : graph_(model.graph().impl()) {
     if (!graph_.batch.generalises && graph_.base_batch != 1)
       throw UsageError("fullgrad: this model runs in groups of " + std::to_string(graph_.base_batch) +
                        " samples, which share their gradients; expected one that runs single samples.");
@@ -124,7 +124,6 @@ class Walk {
     if (!step.outputs.empty()) steps_.push_back(std::move(step));
   }
 
-  const Model& model_;
   const Graph::Impl& graph_;
   int input_ = 0, output_ = 0;
   Tensor logits_;

@@ -153,7 +153,7 @@ TEST(LocalMethods, WhatDependsOnTheWholeMaskIsSentWhole) {
 class SumScorer : public CallableScorer {
  public:
   explicit SumScorer(int64_t calls_before_memory_ends = 1'000'000)
-      : CallableScorer([this](const Tensor& x) { return sum(x); }), calls_left_(calls_before_memory_ends) {}
+      : CallableScorer([](const Tensor& x) { return sum(x); }), calls_left_(calls_before_memory_ends) {}
 
   class Local : public LocalScorer {
    public:
