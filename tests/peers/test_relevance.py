@@ -38,10 +38,10 @@ COMPOSITES = {
 
 @pytest.mark.parametrize("net", ["average", "no_bias", "plain"])
 @pytest.mark.parametrize("composite", COMPOSITES)
-def test_composites(tmp_path, require, composite, net):
+def test_composites(request, tmp_path, require, composite, net):
     require("lrp")
-    if (composite, net) == ("excitation_backprop", "average"):
-        pytest.xfail("cosine .997 behind an average pooling: not explained yet")
+    if (composite, net) == ("excitation_backprop", "average"):  # runs, and fails where it begins to agree
+        request.applymarker(pytest.mark.xfail(strict=True, reason="cosine .997 behind an average pooling, unexplained"))
     side = Side(tmp_path, NETS[net](), SIZE)
     ours = side.explain(f"lrp:composite={composite}")[0]["map"]
     assert_agree(ours, zennit(side, net, COMPOSITES[composite]))
