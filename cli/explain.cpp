@@ -146,7 +146,9 @@ class ExplainCommand {
       if (!task.is_open()) continue;
       try {
         const Tensor input = model.prepare(arguments_.images.read(task.photo.path)).input;
-        return plan.apply(model, input, execution_.batch);
+        const bool gradients = std::any_of(methods_.begin(), methods_.end(),
+                                           [](const auto& method) { return method->info().repeats_gradients; });
+        return plan.apply(model, input, gradients, execution_.batch);
       } catch (const InputError&) {
         continue;  // named when its turn comes
       }

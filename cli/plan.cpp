@@ -77,11 +77,12 @@ PlanArguments::Choice PlanArguments::read_choice(const std::map<std::string, std
   choice.options.side_by_side = value("side_by_side", "no") == "yes";
   try {
     choice.options.chunk = std::stoll(value("chunk", "0"));
+    choice.options.gradient_chunk = std::stoll(value("gradient_chunk", "0"));
   } catch (const std::exception&) {
     choice.options.chunk = -1;
   }
   const std::string& found = choice.options.precision;
-  if (choice.options.chunk < 0 || (found != "float32" && found != "bf16"))
+  if (choice.options.chunk < 0 || choice.options.gradient_chunk < 0 || (found != "float32" && found != "bf16"))
     throw UsageError("the plan in " + where + " is " + Json(recorded).dump() +
                      "; expected a precision (float32 or bf16) and a chunk, a number in quotes.");
   return choice;
@@ -126,8 +127,9 @@ void PlanArguments::replay(const RunRecord& run) {
   if (plan == "auto" && engine != run.engine.end() && engine->second == "plan") replayed_ = run.engine;
 }
 
-Model PlanArguments::apply(const Model& model, const Tensor& input, int64_t& batch) const {
+Model PlanArguments::apply(const Model& model, const Tensor& input, bool gradients, int64_t& batch) const {
   Choice choice = parse();
+  choice.options.gradients = gradients;
   if (!choice.wanted) return model;
   for (;; batch /= 2) {
     try {

@@ -25,9 +25,9 @@ struct PlanArguments {
   /// Takes the plan of an earlier run of the same command where the choice is `auto`: all its results are by one plan.
   void replay(const RunRecord& run);
 
-  /// The model with its plan, made on `input` [1,C,H,W]. Where memory runs out, `batch` is halved and the plan made
-  /// again; of one sample the OutOfMemoryError is passed on.
-  Model apply(const Model& model, const Tensor& input, int64_t& batch) const;
+  /// The model with its plan, made on `input` [1,C,H,W]; for gradients too where they are asked for. Where memory runs
+  /// out, `batch` is halved and the plan made again; of one sample the OutOfMemoryError is passed on.
+  Model apply(const Model& model, const Tensor& input, bool gradients, int64_t& batch) const;
 
  private:
   struct Choice {

@@ -36,13 +36,14 @@ struct MethodInfo {
   std::string guarantees;    ///< what is exact, what is sampled, what completeness holds
   std::string source;        ///< the paper
   Access access = Access::scorer;
-  bool scores_inputs = false;  ///< of a layer method: it scores whole inputs too, so a plan for scoring helps
+  bool scores_inputs = false;      ///< of a layer method: it scores whole inputs too, so a plan for scoring helps
+  bool repeats_gradients = false;  ///< it takes gradients of many whole inputs, so a plan that gives them helps
   bool is_signed = true;
   std::string unit;
   std::vector<OptionInfo> options = {};
 
-  /// It sends whole inputs through the model without gradients, as a plan does fast.
-  bool uses_plan() const { return access == Access::scorer || scores_inputs; }
+  /// It sends many whole inputs through the model, as a plan does fast.
+  bool uses_plan() const { return access == Access::scorer || scores_inputs || repeats_gradients; }
 };
 
 /// A parsed method: name and options. Immutable; may be run from several threads at once.

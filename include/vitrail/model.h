@@ -79,6 +79,9 @@ class Model {
   /// As outputs(), by the plan where there is one; without gradients.
   ModelOutput plan_outputs(const Tensor& inputs) const;
 
+  /// As outputs(), by the plan where it gives gradients; once differentiable in `inputs`.
+  ModelOutput recorded_outputs(const Tensor& inputs) const;
+
   /// outputs().scores of a row [N,K] (the value before a trailing Softmax); ModelError for a detector or a grid.
   Tensor logits(const Tensor& inputs, const RunOptions& options = {}) const;
 

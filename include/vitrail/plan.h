@@ -1,6 +1,7 @@
 #pragma once
 
-// A plan: how one stretch of a graph, from an input to its outputs, is best computed on this machine. For scoring only.
+// A plan: how one stretch of a graph, from an input to its outputs, is best computed on this machine: scores, and their
+// gradients by the input.
 //
 // What a plan does differently from Graph::run, while it computes the same function:
 //
@@ -13,9 +14,10 @@
 //   one
 //     after the other on all threads, or one on each thread.
 //
-// It records no gradients, and it stays on the CPU. It is compared with Graph::run when it is made, and refused where
-// it differs. A plan is immutable and may be run from several threads at once. The output depends on the chunk only by
-// rounding; the same plan gives the same bytes.
+// It stays on the CPU. It is compared with Graph::run when it is made, and refused where it differs. Where gradients
+// are asked for, the way back through a layer is a call of oneDNN too, which costs about as much as the layer; they are
+// once differentiable, and compared with the graph's. A plan is immutable and may be run from several threads at once.
+// The output depends on the chunk only by rounding; the same plan gives the same bytes.
 
 #include <vitrail/graph.h>
 #include <vitrail/tensor.h>
@@ -31,8 +33,10 @@ namespace vitrail {
 struct PlanOptions {
   std::string precision = "float32";  ///< or bf16: half the bytes, for processors that compute in it
   int64_t batch = 8;                  ///< samples that runs will bring at a time
-  int64_t chunk = 0;          ///< samples a pass; 0: the fastest of 1, 2, 4, 8 and the batch (up to 64), by timing
-  bool side_by_side = false;  ///< a chunk on each thread; chosen by timing where `chunk` is 0
+  int64_t chunk = 0;           ///< samples a pass; 0: the fastest of 1, 2, 4, 8 and the batch (up to 64), by timing
+  bool side_by_side = false;   ///< a chunk on each thread; chosen by timing where `chunk` is 0
+  bool gradients = false;      ///< run_recorded() is to be possible; it is in float32, by oneDNN itself
+  int64_t gradient_chunk = 0;  ///< samples to differentiate at a time; 0: the fastest of 1, 2, 4 and 8, by timing
   bool direct = true;  ///< layers by oneDNN itself, where vitrail was built with it; else by libtorch's operators
   /// Multiply-adds below which a layer is left to ATen's own kernels where libtorch's operators would have to prepare a
   /// call of oneDNN, which takes about 15 us.
@@ -75,13 +79,26 @@ class Plan {
   /// The values of all outputs, in the order in which they were asked for.
   Tensors run_all(const Tensor& input) const;
 
+  /// Whether run_recorded() is possible; where it was asked for and is not, why.
+  bool has_gradients() const;
+  const std::string& why_no_gradients() const;
+
+  /// The values of all outputs, with the graph of autograd to `input`, which must require a gradient: in one pass, so
+  /// that what the way back needs of all samples is in memory at once. Once differentiable. At the ends of an
+  /// activation's pieces (0 of a ReLU) the gradient is 0.
+  Tensors run_recorded(const Tensor& input) const;
+
+  /// Samples that run_recorded() is best given at a time; 0 where it is not possible.
+  int64_t gradient_chunk() const;
+
   const std::vector<PlanStep>& steps() const;
   int64_t chunk() const;
   bool side_by_side() const;
   std::string precision() const;
-  double difference() const;         ///< max |plan - graph| / max |graph| when it was made
-  int64_t bytes_per_sample() const;  ///< of all values alive at once at the worst step, for one sample
-  int64_t bytes_of_weights() const;  ///< packed and folded ones
+  double difference() const;           ///< max |plan - graph| / max |graph| when it was made
+  double gradient_difference() const;  ///< the largest |plan - graph| / |graph| (2-norms) of a sample's gradient
+  int64_t bytes_per_sample() const;    ///< of all values alive at once at the worst step, for one sample
+  int64_t bytes_of_weights() const;    ///< packed and folded ones
 
   /// What makes a run repeatable: precision, chunk; and the difference, for the record.
   std::map<std::string, std::string> record() const;

@@ -62,6 +62,10 @@ class DifferentiableScorer : public Scorer {
   /// rule but `plain`; a function has no operators to change.
   virtual Tensor score_with_rule(const Tensor& inputs, BackwardRule rule) const;
 
+  /// Samples that are best scored and differentiated at a time; more are right, and slower. Default: 0, as many as
+  /// there are.
+  virtual int64_t gradient_batch() const { return 0; }
+
   /// Nodes between inputs and scores whose gradient is zero almost everywhere; methods warn with them.
   virtual std::vector<std::string> gradient_warnings() const { return {}; }
 };

@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/PhiloxRNGEngine.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/stack.h>
 #include <vitrail/tensor.h>
 
 #include <algorithm>
@@ -45,8 +44,13 @@ void Random::fill_normal(std::span<float> values) {
   }
   place_ += 2 * static_cast<uint64_t>(pairs);
   const Tensor radius = (-uniform[0]).log1p_().mul_(-2).sqrt_(), angle = uniform[1] * (2 * std::numbers::pi);
-  const Tensor normal = at::stack({radius * angle.cos(), radius * angle.sin()}, 1);
-  std::copy_n(normal.data_ptr<float>(), values.size(), values.data());
+  const Tensor cosine = angle.cos(), sine = angle.sin();
+  const float *r = radius.data_ptr<float>(), *c = cosine.data_ptr<float>(), *s = sine.data_ptr<float>();
+  for (size_t i = 0; i + 1 < values.size(); i += 2) {
+    values[i] = r[i / 2] * c[i / 2];
+    values[i + 1] = r[i / 2] * s[i / 2];
+  }
+  if (values.size() % 2 == 1) values.back() = r[values.size() / 2] * c[values.size() / 2];
 }
 
 }  // namespace vitrail

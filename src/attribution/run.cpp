@@ -66,9 +66,9 @@ Tensor MethodRun::checked_scores(const Tensor& samples) const {
   return check_scores(scorer_.score(samples), samples.size(0), targets());
 }
 
-void MethodRun::in_batches(int64_t samples, const std::function<void(int64_t, int64_t)>& body) {
+void MethodRun::in_batches(int64_t samples, const std::function<void(int64_t, int64_t)>& body, int64_t at_most) {
   for (int64_t first = 0; first < samples;) {
-    const int64_t n = std::min(batch_, samples - first);
+    const int64_t most = at_most > 0 ? std::min(at_most, batch_) : batch_, n = std::min(most, samples - first);
     const auto halve = [&] {
       batch_ = n / 2;
       release_kept_memory();

@@ -50,9 +50,10 @@ class MethodRun {
   bool should_stop();
   bool stopped() const { return stopped_; }
 
-  /// Calls `body(first, count)` for pieces of `samples` of at most a batch. Where memory runs out, the batch is halved
-  /// for the rest of the run and the piece repeated; of one sample the OutOfMemoryError is passed on.
-  void in_batches(int64_t samples, const std::function<void(int64_t first, int64_t count)>& body);
+  /// Calls `body(first, count)` for pieces of `samples` of at most a batch, and of `at_most` where it is not 0. Where
+  /// memory runs out, the batch is halved for the rest of the run and the piece repeated; of one sample the
+  /// OutOfMemoryError is passed on.
+  void in_batches(int64_t samples, const std::function<void(int64_t first, int64_t count)>& body, int64_t at_most = 0);
 
   /// Scores of samples [n,C,H,W] without gradients, a batch at a time: float64 [n,T] on the CPU. Counts n forwards.
   Tensor score(const Tensor& samples);

@@ -242,6 +242,13 @@ ModelOutput Model::plan_outputs(const Tensor& inputs) const {
   return read_outputs(plan_->run_all(to_layout(inputs)), inputs.size(0));
 }
 
+ModelOutput Model::recorded_outputs(const Tensor& inputs) const {
+  const bool records = at::GradMode::is_enabled() && inputs.requires_grad();
+  if (!records || !plan_ || !plan_->has_gradients() || !std::isfinite(inputs.sum(at::kDouble).item<double>()))
+    return outputs(inputs);
+  return read_outputs(plan_->run_recorded(to_layout(inputs)), inputs.size(0));
+}
+
 void Model::check_output() const {
   if (is_row(reader_->kind())) classes();
 }

@@ -43,6 +43,8 @@ Model Model::with_plan(const PlanOptions& options, const Tensor& input) const {
     if (!model.plan_)
       model.warnings_.push_back("there is no " + chosen.precision + " plan for this model, " + instead + ": " +
                                 made.refusal + ".");
+    else if (!model.plan_->why_no_gradients().empty())
+      model.warnings_.push_back("gradients come from the graph as it is: " + model.plan_->why_no_gradients() + ".");
     return model.plan_ != nullptr;
   };
   if (chosen.precision != "float32" && attempt("scores are in float32")) return model;

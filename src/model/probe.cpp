@@ -30,8 +30,11 @@ Tensor ModelProbe::score(const Tensor& inputs) const {
 }
 
 Tensor ModelProbe::differentiable_score(const Tensor& inputs) const {
-  return target_scores(model_.outputs(inputs, options_), targets_);
+  const bool by_plan = model_.plan() && options_.backward_rule == BackwardRule::plain;
+  return target_scores(by_plan ? model_.recorded_outputs(inputs) : model_.outputs(inputs, options_), targets_);
 }
+
+int64_t ModelProbe::gradient_batch() const { return model_.plan() ? model_.plan()->gradient_chunk() : 0; }
 
 Tensor ModelProbe::score_with_rule(const Tensor& inputs, BackwardRule rule) const {
   RunOptions options = options_;

@@ -14,6 +14,7 @@ class ModelProbe : public Probe {
 
   Tensor score(const Tensor& inputs) const override;
   Tensor differentiable_score(const Tensor& inputs) const override;
+  int64_t gradient_batch() const override;
   Tensor score_with_rule(const Tensor& inputs, BackwardRule rule) const override;
   std::vector<Target> targets() const override { return targets_; }
   std::map<std::string, std::string> engine() const override;

@@ -7,6 +7,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/_unsafe_view.h>
 #include <ATen/ops/empty.h>
 
 #include <dnnl.hpp>
@@ -14,6 +15,7 @@
 #include <map>
 #include <mutex>
 #include <shared_mutex>
+#include <type_traits>
 #include "plan/openmp.h"
 
 namespace vitrail::onednn {
@@ -63,9 +65,36 @@ enum class Other { none, in_place, apart };
 struct Key {
   memory::dims input;
   Other other;
-  int threads;  ///< a primitive is for as many as it was made with
+  bool backward;  ///< from the gradient of the output to that of x
+  int threads;    ///< a primitive is for as many as it was made with
   auto operator<=>(const Key&) const = default;
 };
+
+/// A tensor that a primitive reads or writes.
+struct End {
+  int name;
+  memory::desc desc;
+};
+
+template <class Description>
+constexpr bool is_backward = std::is_same_v<Description, dnnl::convolution_backward_data::primitive_desc> ||
+                             std::is_same_v<Description, dnnl::inner_product_backward_data::primitive_desc>;
+
+template <class Description>
+End source(const Description& description) {
+  if constexpr (is_backward<Description>)
+    return {DNNL_ARG_DIFF_DST, description.diff_dst_desc()};
+  else
+    return {DNNL_ARG_SRC, description.src_desc()};
+}
+
+template <class Description>
+End destination(const Description& description) {
+  if constexpr (is_backward<Description>)
+    return {DNNL_ARG_DIFF_SRC, description.diff_src_desc()};
+  else
+    return {DNNL_ARG_DST, description.dst_desc()};
+}
 
 /// What a primitive reads and writes; the handles are set for each call.
 struct Call {
@@ -80,15 +109,15 @@ class Prepared {
   Prepared(const Description& description, memory weight, memory bias, Other other, memory::dims sizes)
       : sizes(std::move(sizes)), primitive_(description), scratch_bytes_(description.scratchpad_desc().get_size()) {
     const auto empty = [](const memory::desc& desc) { return memory(desc, engine(), DNNL_MEMORY_NONE); };
-    make_ = [=, x = description.src_desc(), y = description.dst_desc(), scratch = description.scratchpad_desc()] {
-      auto call = std::make_unique<Call>(Call{empty(x), weight, bias, memory(), empty(y), memory(), {}});
+    make_ = [=, x = source(description), y = destination(description), scratch = description.scratchpad_desc()] {
+      auto call = std::make_unique<Call>(Call{empty(x.desc), weight, bias, memory(), empty(y.desc), memory(), {}});
       const auto add = [&](int name, const memory& m) { call->arguments.push_back({name, m.get()}); };
-      add(DNNL_ARG_SRC, call->x);
+      add(x.name, call->x);
       add(DNNL_ARG_WEIGHTS, call->weight);
-      add(DNNL_ARG_DST, call->y);
+      add(y.name, call->y);
       if (call->bias) add(DNNL_ARG_BIAS, call->bias);
       if (other == Other::apart) {
-        call->other = empty(y);
+        call->other = empty(y.desc);
         add(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, call->other);
       }
       if (scratch.get_size() > 0) {
@@ -208,9 +237,10 @@ struct DirectLayer::Impl {
   }
 
   template <class Description>
-  std::shared_ptr<const Prepared> prepare(const Description& description, const Key& key, memory::dims sizes) const {
-    return std::make_shared<Prepared>(description, pack(description.weights_desc()), bias_memory(), key.other,
-                                      std::move(sizes));
+  std::shared_ptr<const Prepared> prepare(const Description& description, const Key& key) const {
+    return std::make_shared<Prepared>(description, pack(description.weights_desc()),
+                                      key.backward ? memory() : bias_memory(), key.other,
+                                      key.backward ? key.input : output_sizes(key.input));
   }
 
   std::shared_ptr<const Prepared> prepare(const Key& key) const {
@@ -219,21 +249,28 @@ struct DirectLayer::Impl {
     const Tag order = is_convolution ? Tag::nhwc : Tag::nc;
     const memory::desc x(key.input, type, order), y(output, type, order), any(weight_sizes(), type, Tag::any);
     const memory::desc b = bias.defined() ? bias_memory().get_desc() : memory::desc();
-    const dnnl::primitive_attr attributes = this->attributes(key.other, y);
-    constexpr auto kind = dnnl::prop_kind::forward_inference;
-    if (!is_convolution)
-      return prepare(dnnl::inner_product_forward::primitive_desc(engine(), kind, x, any, b, y, attributes), key,
-                     output);
+    dnnl::primitive_attr plain;
+    plain.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    const auto kind = key.backward ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+    const dnnl::primitive_attr attributes = key.backward ? plain : this->attributes(key.other, y);
+    if (!is_convolution) {
+      const dnnl::inner_product_forward::primitive_desc forward(engine(), kind, x, any, b, y, attributes);
+      if (!key.backward) return prepare(forward, key);
+      return prepare(dnnl::inner_product_backward_data::primitive_desc(engine(), x, any, y, forward, plain), key);
+    }
     memory::dims dilation = window.dilation, end(2);
     for (size_t i = 0; i < 2; ++i) {
       // oneDNN wants the padding at the end that the last window just reaches.
       end[i] = (output[i + 2] - 1) * window.stride[i] + reach(i) - key.input[i + 2] - window.padding[i];
       --dilation[i];
     }
-    return prepare(
-        dnnl::convolution_forward::primitive_desc(engine(), kind, dnnl::algorithm::convolution_direct, x, any, b, y,
-                                                  window.stride, dilation, window.padding, end, attributes),
-        key, output);
+    constexpr auto direct = dnnl::algorithm::convolution_direct;
+    const dnnl::convolution_forward::primitive_desc forward(engine(), kind, direct, x, any, b, y, window.stride,
+                                                            dilation, window.padding, end, attributes);
+    if (!key.backward) return prepare(forward, key);
+    return prepare(dnnl::convolution_backward_data::primitive_desc(engine(), direct, x, any, y, window.stride, dilation,
+                                                                   window.padding, end, forward, plain),
+                   key);
   }
 
   std::shared_ptr<const Prepared> find(const Key& key) const {
@@ -252,21 +289,35 @@ struct DirectLayer::Impl {
     return is_convolution ? x.contiguous(kChannelsLast) : x.reshape({-1, x.size(-1)}).contiguous();
   }
 
+  /// For what a primitive gives.
+  Tensor empty(const Prepared& ready, const Tensor& like) const {
+    return is_convolution ? at::empty(ready.sizes, like.options(), kChannelsLast)
+                          : at::empty(ready.sizes, like.options());
+  }
+
   Tensor run(const Tensor& input, const Tensor& other, bool may_overwrite) const {
     at::internal::lazy_init_num_threads();  // a thread of the caller's does not know of at::set_num_threads yet
     const Tensor x = arrange(input), added = other.defined() ? arrange(other) : Tensor();
-    Key key{x.sizes().vec(), Other::none, omp_get_max_threads()};
+    Key key{x.sizes().vec(), Other::none, /*backward=*/false, omp_get_max_threads()};
     if (added.defined())
       key.other = may_overwrite || added.data_ptr() != other.data_ptr() ? Other::in_place : Other::apart;
     const auto ready = find(key);
-    Tensor y = key.other == Other::in_place ? added
-               : is_convolution             ? at::empty(ready->sizes, x.options(), kChannelsLast)
-                                            : at::empty(ready->sizes, x.options());
+    const Tensor y = key.other == Other::in_place ? added : empty(*ready, x);
     ready->run(x, added, y);
     if (is_convolution || input.dim() == 2) return y;
     std::vector<int64_t> sizes = input.sizes().vec();
     sizes.back() = y.size(1);
-    return y.view(sizes);
+    return at::_unsafe_view(y, sizes);  // no view of anything that lives on
+  }
+
+  Tensor run_backward(const Tensor& gradient, const Ints& input) const {
+    at::internal::lazy_init_num_threads();
+    const Tensor g = arrange(gradient);
+    const memory::dims x = is_convolution ? input : memory::dims{g.size(0), input.back()};
+    const auto ready = find({x, Other::none, /*backward=*/true, omp_get_max_threads()});
+    const Tensor result = empty(*ready, g);
+    ready->run(g, {}, result);
+    return result.view(input);
   }
 };
 
@@ -287,6 +338,10 @@ Tensor DirectLayer::run(const Tensor& x, const Tensor& other, bool may_overwrite
   return impl_->run(x, other, may_overwrite);
 }
 
+Tensor DirectLayer::run_backward(const Tensor& gradient, const Ints& input) const {
+  return impl_->run_backward(gradient, input);
+}
+
 int64_t DirectLayer::bytes() const {
   const std::shared_lock lock(impl_->mutex);
   int64_t bytes = 0;
@@ -305,6 +360,7 @@ bool is_linked() { return false; }
 DirectLayer::DirectLayer(const Layer&, at::ScalarType) { VITRAIL_CHECK(false, "built without oneDNN"); }
 DirectLayer::~DirectLayer() = default;
 Tensor DirectLayer::run(const Tensor&, const Tensor&, bool) const { return {}; }
+Tensor DirectLayer::run_backward(const Tensor&, const Ints&) const { return {}; }
 int64_t DirectLayer::bytes() const { return 0; }
 
 }  // namespace vitrail::onednn

@@ -9,7 +9,9 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linspace.h>
+#include <ATen/ops/norm.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -197,40 +199,99 @@ Tensor repeat_to(const Tensor& samples, int64_t count) {
   return at::cat(parts);
 }
 
-/// Of 1, 2, 4, 8 samples and the batch, and side by side where that occupies every thread: what takes least for
-/// the batch, by the median of a few interleaved runs.
-Split fastest_split(Plan::Impl& plan, const Tensor& batch) {
+double median(std::vector<double>& times) {
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle;
+}
+
+/// The candidate that takes least, by the median of a few interleaved runs; and that median, if it was timed.
+struct Fastest {
+  size_t candidate = 0;
+  double seconds = 0;
+};
+Fastest find_fastest(size_t candidates, const std::function<void(size_t candidate)>& run) {
   constexpr int kRounds = 5;
   constexpr double kSeconds = 0.5;
-  const int64_t samples = batch.size(0), threads = at::get_num_threads();
+  if (candidates == 1) return {};
+  std::vector<std::vector<double>> seconds(candidates);
+  for (size_t i = 0; i < candidates; ++i) run(i);  // kernels are made for each size
+  const double begin = now();
+  for (int round = 0; round < kRounds && (round == 0 || now() - begin < kSeconds); ++round)
+    for (size_t i = 0; i < candidates; ++i) {
+      const double start = now();
+      run(i);
+      seconds[i].push_back(now() - start);
+    }
+  Fastest fastest{0, median(seconds[0])};
+  for (size_t i = 1; i < candidates; ++i)
+    if (const double time = median(seconds[i]); time < fastest.seconds) fastest = {i, time};
+  return fastest;
+}
+
+/// 1, 2, 4, 8 and `samples`, as far as there are so many.
+std::vector<int64_t> possible_chunks(int64_t samples) {
   std::set<int64_t> chunks = {samples};
   for (const int64_t chunk : {1, 2, 4, 8})
     if (chunk < samples) chunks.insert(chunk);
-  std::vector<Split> splits;
-  for (const int64_t chunk : chunks) splits.push_back({chunk, false});
-  for (const int64_t chunk : chunks)
-    if (threads > 1 && chunk * threads <= samples) splits.push_back({chunk, true});
-  if (splits.size() == 1) return splits[0];
+  return {chunks.begin(), chunks.end()};
+}
 
-  std::vector<std::vector<double>> seconds(splits.size());
-  for (const Split& split : splits) plan.run(batch, split);  // kernels are made for each size
-  const double begin = now();
-  for (int round = 0; round < kRounds && (round == 0 || now() - begin < kSeconds); ++round)
-    for (size_t i = 0; i < splits.size(); ++i) {
-      const double start = now();
-      plan.run(batch, splits[i]);
-      seconds[i].push_back(now() - start);
-    }
-  const auto median = [](std::vector<double>& times) {
-    const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
-    std::nth_element(times.begin(), middle, times.end());
-    return *middle;
+/// Of chunks, and side by side where that occupies every thread: what takes least for the batch.
+Split fastest_split(Plan::Impl& plan, const Tensor& batch) {
+  const int64_t samples = batch.size(0), threads = at::get_num_threads();
+  std::vector<Split> splits;
+  for (const int64_t chunk : possible_chunks(samples)) splits.push_back({chunk, false});
+  for (const int64_t chunk : possible_chunks(samples))
+    if (threads > 1 && chunk * threads <= samples) splits.push_back({chunk, true});
+  const Fastest fastest = find_fastest(splits.size(), [&](size_t i) { plan.run(batch, splits[i]); });
+  plan.seconds = fastest.seconds / static_cast<double>(samples);
+  return splits[fastest.candidate];
+}
+
+/// What the outputs add up to with random weights: something to differentiate that sees every one of them.
+Tensor weighted_sum(const Tensors& outputs) {
+  at::Generator generator = at::detail::createCPUGenerator(kSeed);
+  Tensor sum = at::zeros({});
+  for (const Tensor& output : outputs) sum = sum + (output * at::randn(output.sizes().slice(1), generator)).sum();
+  return sum;
+}
+
+/// Rounding moves a unit across the end of its activation's piece here and there: gradients differ by more than values.
+constexpr double kGradientTolerance = 0.05;
+constexpr int64_t kGradientSamples = 8;
+
+/// Compares the gradients of the plan and of the graph; and how many samples are best differentiated at a time.
+void add_gradients(Plan::Impl& plan, const Graph& graph, const std::string& input,
+                   const std::vector<std::string>& outputs, const Tensor& samples, int64_t chunk) {
+  if (plan.precision != at::kFloat) plan.why_no_gradients = "the plan computes in bf16";
+  if (!plan.direct) plan.why_no_gradients = "the plan computes by libtorch's operators";
+  if (!at::isFloatingType(plan.input_type)) plan.why_no_gradients = "the input is of whole numbers";
+  if (!plan.why_no_gradients.empty()) return;
+  const at::AutoGradMode recording(true);
+  const Tensor x = samples.narrow(0, 0, std::min(kGradientSamples, samples.size(0))).detach();
+  const auto in_chunks = [&](int64_t size, const std::function<Tensors(const Tensor&)>& run) {
+    return in_passes(x, size,
+                     [&](const Tensor& part) -> Tensors {
+                       const Tensor leaf = part.clone().requires_grad_(true);
+                       return gradient({weighted_sum(run(leaf))}, {leaf});
+                     })[0]
+        .flatten(1);
   };
-  size_t best = 0;
-  for (size_t i = 1; i < splits.size(); ++i)
-    if (median(seconds[i]) < median(seconds[best])) best = i;
-  plan.seconds = median(seconds[best]) / static_cast<double>(samples);
-  return splits[best];
+  const auto by_plan = [&](const Tensor& leaf) { return plan.run_steps(leaf); };
+  const Tensor found = in_chunks(chunk > 0 ? chunk : 1, by_plan);
+  const Tensor expected =
+      in_chunks(kGradientSamples, [&](const Tensor& leaf) { return graph.run({{input, leaf}}, outputs); });
+  plan.gradient_difference =
+      ((found - expected).norm(2, 1) / expected.norm(2, 1).clamp_min(1e-30)).max().item<double>();
+  plan.has_gradients = plan.gradient_difference <= kGradientTolerance;
+  if (!plan.has_gradients) {
+    plan.why_no_gradients = "they differ from the graph's by " + number(plan.gradient_difference) +
+                            " of their size (allowed: " + number(kGradientTolerance) + ")";
+    return;
+  }
+  const std::vector<int64_t> chunks = chunk > 0 ? std::vector<int64_t>{chunk} : possible_chunks(x.size(0));
+  plan.gradient_chunk = chunks[find_fastest(chunks.size(), [&](size_t i) { in_chunks(chunks[i], by_plan); }).candidate];
 }
 
 /// Of the storages behind the tensors, each once.
@@ -274,6 +335,10 @@ bool is_by_sample(const Shape& shape) {
 
 Tensors Plan::Impl::run_chunk(const Tensor& x, const Watch& watch) const {
   c10::InferenceMode inference;
+  return run_steps(x, watch);
+}
+
+Tensors Plan::Impl::run_steps(const Tensor& x, const Watch& watch) const {
   RunContext context;
   context.batch = x.size(0);
   Tensors slots(constants.size());
@@ -341,9 +406,10 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
 Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std::vector<std::string>& outputs,
                          const PlanOptions& options) {
   at::NoGradGuard no_grad;
-  if (options.batch < 1 || options.chunk < 0)
-    throw UsageError("a plan was asked for with batch " + std::to_string(options.batch) + " and chunk " +
-                     std::to_string(options.chunk) + "; expected a batch of at least 1 and a chunk of at least 0.");
+  if (options.batch < 1 || options.chunk < 0 || options.gradient_chunk < 0)
+    throw UsageError("a plan was asked for with batch " + std::to_string(options.batch) + ", chunk " +
+                     std::to_string(options.chunk) + " and gradient chunk " + std::to_string(options.gradient_chunk) +
+                     "; expected a batch of at least 1 and chunks of at least 0.");
   const Graph::Impl& inside = graph.impl();
   const int from = inside.find(input);  // unknown names are the caller's mistake
   std::vector<int> to;
@@ -362,13 +428,17 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
     const Tensors expected =
         in_passes(samples, pass, [&](const Tensor& x) { return graph.run({{input, x}}, outputs); });
     impl->direct = options.direct && onednn::is_linked();
-    bind_steps(
-        *impl, inside, fuse(inside, from, to, impl->direct), from, to,
-        {.precision = impl->precision, .direct = impl->direct, .batch = pass, .small_layer = options.small_layer});
+    bind_steps(*impl, inside, fuse(inside, from, to, impl->direct), from, to,
+               {.precision = impl->precision,
+                .direct = impl->direct,
+                .gradients = options.gradients && impl->direct && impl->precision == at::kFloat,
+                .batch = pass,
+                .small_layer = options.small_layer});
     const double usual = impl->precision == at::kFloat ? 1e-4 : 1.5e-2;
     const Tensors found = in_passes(samples, pass, [&](const Tensor& x) { return impl->run(x, {pass}); });
     for (size_t i = 0; i < to.size(); ++i)
       compare(*impl, found[i], expected[i], options.tolerance > 0 ? options.tolerance : usual);
+    if (options.gradients) add_gradients(*impl, graph, input, outputs, samples, options.gradient_chunk);
     impl->split = options.chunk > 0 ? Split{options.chunk, options.side_by_side}
                                     : fastest_split(*impl, repeat_to(samples, std::min(options.batch, kMostTimed)));
     measure(*impl, samples.narrow(0, 0, std::min(impl->split.chunk, samples.size(0))));
@@ -389,12 +459,25 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
 
 Tensor Plan::run(const Tensor& input) const { return run_all(input)[0]; }
 
-Tensors Plan::run_all(const Tensor& input) const {
-  bool fits = static_cast<size_t>(input.dim()) == impl_->input_shape.size() && input.size(0) > 0;
-  for (size_t i = 1; fits && i < impl_->input_shape.size(); ++i) fits = input.size(i) == impl_->input_shape[i].fixed;
+void Plan::Impl::check_input(const Tensor& x) const {
+  bool fits = static_cast<size_t>(x.dim()) == input_shape.size() && x.size(0) > 0;
+  for (size_t i = 1; fits && i < input_shape.size(); ++i) fits = x.size(i) == input_shape[i].fixed;
   if (!fits)
-    throw UsageError("a plan for inputs of shape " + to_string(impl_->input_shape) + " was given " + shape_text(input) +
+    throw UsageError("a plan for inputs of shape " + to_string(input_shape) + " was given " + shape_text(x) + ".");
+}
+
+Tensors Plan::run_recorded(const Tensor& input) const {
+  impl_->check_input(input);
+  if (!has_gradients())
+    throw UsageError("this plan gives no gradients" +
+                     (why_no_gradients().empty() ? std::string(": they were not asked for (PlanOptions::gradients)")
+                                                 : ": " + why_no_gradients()) +
                      ".");
+  return impl_->run_steps(input.to(impl_->input_type));
+}
+
+Tensors Plan::run_all(const Tensor& input) const {
+  impl_->check_input(input);
   return impl_->run(input.to(impl_->input_type), impl_->split);
 }
 
@@ -402,7 +485,11 @@ const std::vector<PlanStep>& Plan::steps() const { return impl_->steps; }
 int64_t Plan::chunk() const { return impl_->split.chunk; }
 bool Plan::side_by_side() const { return impl_->split.side_by_side; }
 std::string Plan::precision() const { return impl_->precision == at::kFloat ? "float32" : "bf16"; }
+bool Plan::has_gradients() const { return impl_->has_gradients; }
+const std::string& Plan::why_no_gradients() const { return impl_->why_no_gradients; }
 double Plan::difference() const { return impl_->difference; }
+int64_t Plan::gradient_chunk() const { return impl_->gradient_chunk; }
+double Plan::gradient_difference() const { return impl_->gradient_difference; }
 int64_t Plan::bytes_per_sample() const { return impl_->bytes_per_sample; }
 
 int64_t Plan::bytes_of_weights() const {
@@ -420,6 +507,12 @@ std::map<std::string, std::string> Plan::record() const {
                                                {"threads", std::to_string(at::get_num_threads())},
                                                {"difference", number(difference())}};
   if (!impl_->incremental) record["incremental"] = "none";
+  if (has_gradients()) {
+    record["gradients"] = "plan";
+    record["gradient_chunk"] = std::to_string(gradient_chunk());
+    record["gradient_difference"] = number(gradient_difference());
+  }
+  if (!why_no_gradients().empty()) record["gradients"] = "graph";
   return record;
 }
 

@@ -45,13 +45,20 @@ struct Plan::Impl {
 
   std::vector<PlanStep> steps;
   Split split;
-  double difference = 0;
+  double difference = 0, gradient_difference = 0;
+  bool has_gradients = false;
+  int64_t gradient_chunk = 0;
+  std::string why_no_gradients;
   double seconds = 0;  ///< of a sample by the split, as it was timed; 0 where the split was given
   int64_t bytes_per_sample = 0;
+
+  void check_input(const Tensor& x) const;
 
   /// Sees every step when it has run: its number, what it gave, and all that is alive beside it.
   using Watch = std::function<void(size_t step, const Tensors& out, const Tensors& in, const Tensors& slots)>;
 
+  Tensors run_steps(const Tensor& x, const Watch& watch = {}) const;
+  /// The same without gradients.
   Tensors run_chunk(const Tensor& x, const Watch& watch = {}) const;
   Tensors run(const Tensor& x, const Split& split) const;
 

@@ -5,6 +5,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/linspace.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randn.h>
@@ -52,13 +53,20 @@ std::vector<std::string> operators(const Plan& plan) {
   return list;
 }
 
+Tensor gradient_of(const std::function<Tensors(const Tensor&)>& run, const Tensor& x) {
+  const Tensor leaf = x.clone().requires_grad_(true);
+  const Tensor y = run(leaf)[0];
+  return gradient({y}, {leaf}, {at::linspace(-1, 1, y.numel()).view_as(y)})[0];
+}
+
 struct Planned {
   Graph graph;
   std::shared_ptr<const Plan> plan;
 };
 
 /// A plan of the net from x to y in chunks of 2, by libtorch's oneDNN operators; and that it gives what the graph gives
-/// on 5 samples, as do one by oneDNN itself and one that leaves its layers, which are small, to ATen.
+/// on 5 samples, as do one by oneDNN itself, its gradients too, and one that leaves its layers, which are small, to
+/// ATen.
 Planned plan_of(const OnnxBuilder& net) {
   Graph graph = Graph::load(net.save());
   Sizes sizes;
@@ -72,6 +80,7 @@ Planned plan_of(const OnnxBuilder& net) {
   const int64_t usual = options.small_layer;
   for (const auto& [direct, small_layer] : {std::pair{true, usual}, {false, usual}, {false, int64_t{0}}}) {
     options.direct = direct;
+    options.gradients = direct && onednn::is_linked();
     options.small_layer = small_layer;
     const Plan::Attempt attempt = Plan::make(graph, "x", "y", options);
     if (!attempt.plan) throw std::runtime_error("no plan: " + attempt.refusal);
@@ -81,6 +90,12 @@ Planned plan_of(const OnnxBuilder& net) {
     EXPECT_TRUE(at::allclose(found, expected, 1e-4, 1e-5)) << (found - expected).abs().max().item<float>();
     EXPECT_TRUE(at::equal(x, before)) << "the input was written to";
     EXPECT_FALSE(found.requires_grad());
+    if (!options.gradients) continue;
+    EXPECT_TRUE(attempt.plan->has_gradients()) << attempt.plan->why_no_gradients();
+    if (!attempt.plan->has_gradients()) continue;
+    const Tensor slope = gradient_of([&](const Tensor& leaf) { return attempt.plan->run_recorded(leaf); }, x);
+    const Tensor wanted = gradient_of([&](const Tensor& leaf) { return graph.run({{"x", leaf}}, {"y"}); }, x);
+    EXPECT_TRUE(at::allclose(slope, wanted, 1e-3, 1e-4)) << (slope - wanted).abs().max().item<float>();
   }
   return result;
 }

@@ -2,16 +2,11 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/convolution.h>
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/hardsigmoid.h>
-#include <ATen/ops/hardswish.h>
-#include <ATen/ops/hardtanh.h>
-#include <ATen/ops/leaky_relu.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
-#include <ATen/ops/silu.h>
 
 #include <algorithm>
 #include <cmath>
@@ -19,13 +14,16 @@
 
 #include "ops/registry.h"
 #include "ops/window.h"
-
-#include "plan/direct.h"
+#include "plan/activation.h"
+#include "plan/recorded_layer.h"
 
 namespace vitrail {
 namespace {
 
 constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
+
+/// True where autograd is to find a way back to the tensor.
+bool is_recorded(const Tensor& t) { return at::GradMode::is_enabled() && t.defined() && t.requires_grad(); }
 
 /// True where writing into the tensor is seen by nobody else.
 bool is_sole_owner(const Tensor& t) { return t.use_count() == 1 && t.storage().use_count() == 1; }
@@ -75,13 +73,15 @@ std::string describe_window(const Ints& kernel, const onednn::Window& window) {
 /// A layer by oneDNN itself.
 class DirectStep : public Step {
  public:
-  /// `input`: sizes of x.
-  DirectStep(const Layer& layer, const Ints& input, at::ScalarType precision)
+  /// `input`: sizes of x. `gradients`: runs may be recorded.
+  DirectStep(const Layer& layer, const Ints& input, at::ScalarType precision, bool gradients)
       : source_(layer),
         input_(input),
         precision_(precision),
         on_vectors_(is_on_vectors(layer, input)),
-        layer_(on_vectors_ ? as_linear(layer) : layer, precision),
+        layer_(std::make_shared<onednn::DirectLayer>(on_vectors_ ? as_linear(layer) : layer, precision)),
+        recorded_(gradients ? std::make_unique<onednn::RecordedLayer>(layer_, on_vectors_ ? as_linear(layer) : layer)
+                            : nullptr),
         to_channels_first_(layer.channels_first),
         details_(layer.kind == Layer::Kind::convolution && !on_vectors_
                      ? describe_window(layer.weight.sizes().slice(2).vec(), layer.window)
@@ -89,18 +89,19 @@ class DirectStep : public Step {
 
   Tensors run(Tensors& in, const RunContext&) const override {
     const bool adds = in.size() > 1, may_overwrite = adds && is_sole_owner(in[1]);
+    const bool records = recorded_ && (is_recorded(in[0]) || (adds && is_recorded(in[1])));
+    const auto run = [&](const Tensor& x, const Tensor& other) {
+      return records ? recorded_->run(x, other) : layer_->run(x, other, may_overwrite);
+    };
     Tensor other = adds ? in[1] : Tensor();
     if (adds && to_channels_first_) other = other.permute({0, 2, 3, 1});
-    if (on_vectors_) {
-      const Tensor y = layer_.run(in[0].flatten(1), adds ? other.flatten(1) : other, may_overwrite);
-      return {y.unsqueeze(-1).unsqueeze(-1)};
-    }
-    const Tensor y = layer_.run(in[0], other, may_overwrite);
+    if (on_vectors_) return {run(in[0].flatten(1), adds ? other.flatten(1) : other).unsqueeze(-1).unsqueeze(-1)};
+    const Tensor y = run(in[0], other);
     return {to_channels_first_ ? y.permute({0, 3, 1, 2}) : y};
   }
 
   std::string details() const override { return details_; }
-  int64_t bytes() const override { return layer_.bytes(); }
+  int64_t bytes() const override { return layer_->bytes() + (recorded_ ? recorded_->bytes() : 0); }
 
   Locality locality(size_t input, size_t, const Tensors&, const Ints& out) const override {
     return locality_of(source_, input, out.size());
@@ -109,7 +110,7 @@ class DirectStep : public Step {
     Layer bare = source_;
     fill = 0;
     bare.window.padding = bare.window.end_padding = {0, 0};
-    return std::make_unique<DirectStep>(bare, input_, precision_);
+    return std::make_unique<DirectStep>(bare, input_, precision_, /*gradients=*/false);
   }
 
  private:
@@ -130,7 +131,8 @@ class DirectStep : public Step {
   Ints input_;
   at::ScalarType precision_;
   bool on_vectors_;
-  onednn::DirectLayer layer_;
+  std::shared_ptr<const onednn::DirectLayer> layer_;
+  std::unique_ptr<const onednn::RecordedLayer> recorded_;
   bool to_channels_first_;
   std::string details_;
 };
@@ -189,20 +191,6 @@ class ConvolutionStep : public Step {
   bool adds_other_;
   Tensor bias_, weight_;
 };
-
-/// Writes over x.
-void apply(const onednn::Activation& activation, Tensor& x) {
-  const std::string& name = activation.name;
-  if (name == "relu") x.relu_();
-  if (name == "sigmoid") x.sigmoid_();
-  if (name == "tanh") x.tanh_();
-  if (name == "swish") at::silu_(x);
-  if (name == "hardswish") at::hardswish_(x);
-  if (name == "hardsigmoid") at::hardsigmoid_(x);
-  if (name == "gelu") at::gelu_(x, *activation.algorithm);
-  if (name == "leaky_relu") at::leaky_relu_(x, activation.numbers[0]);
-  if (name == "hardtanh") at::hardtanh_(x, activation.numbers[0], activation.numbers[1]);
-}
 
 /// A convolution that looks at one position at a time is a matrix product over the channels: the call costs half.
 bool is_pointwise(const Layer& layer) {
@@ -263,7 +251,7 @@ class SmallLayerStep : public Step {
                                      /*transposed=*/false, {0, 0}, window.groups);
     if (layer_.channels_first) y = y.permute({0, 3, 1, 2});
     if (layer_.adds_other) y.add_(in[1]);
-    apply(layer_.activation, y);
+    onednn::apply(layer_.activation, y);
     return {y};
   }
 
@@ -305,7 +293,7 @@ class AttentionStep : public Step {
 
 /// True where the tensor may become the result of an elementwise operator on it.
 bool may_overwrite(const Tensor& x) {
-  return is_sole_owner(x) && x.is_floating_point() && x.is_non_overlapping_and_dense();
+  return is_sole_owner(x) && !is_recorded(x) && x.is_floating_point() && x.is_non_overlapping_and_dense();
 }
 
 /// Written over its input where that is nobody else's.
@@ -315,7 +303,7 @@ class ActivationStep : public Step {
       : op_(std::move(op)), activation_(std::move(activation)) {}
   Tensors run(Tensors& in, const RunContext& context) const override {
     if (!may_overwrite(in[0])) return op_->forward(in, context);
-    apply(activation_, in[0]);
+    onednn::apply(activation_, in[0]);
     return {std::move(in[0])};
   }
   std::string details() const override { return "in place"; }
@@ -335,7 +323,8 @@ class BinaryStep : public Step {
   Tensors run(Tensors& in, const RunContext& context) const override {
     for (const size_t i : {0, 1}) {
       Tensor &x = in[i], &other = in[1 - i];
-      if (!may_overwrite(x) || x.scalar_type() != other.scalar_type() || !broadcasts(other, x)) continue;
+      if (!may_overwrite(x) || is_recorded(other) || x.scalar_type() != other.scalar_type() || !broadcasts(other, x))
+        continue;
       is_sum_ ? x.add_(other) : x.mul_(other);
       return {std::move(x)};
     }
@@ -461,7 +450,7 @@ std::unique_ptr<Step> make_step(const DraftStep& draft, const Graph::Impl& graph
   if (draft.layer) {
     const auto sizes = [&](int id) { return sizes_of(graph.values[id].traced.shape, options.batch); };
     const Ints input = sizes(draft.inputs[0]);
-    if (options.direct) return std::make_unique<DirectStep>(*draft.layer, input, options.precision);
+    if (options.direct) return std::make_unique<DirectStep>(*draft.layer, input, options.precision, options.gradients);
     return make_layer_step(*draft.layer, input, sizes(node.outputs[0]), options);
   }
   if (is_simple_attention(node, graph))

@@ -90,7 +90,9 @@ Model with_recorded_plan(const Model& model, const SavedResult& saved, const Ima
   PlanOptions options;
   options.precision = recorded("precision");
   options.chunk = std::strtol(recorded("chunk").c_str(), nullptr, 10);
+  options.gradient_chunk = std::strtol(recorded("gradient_chunk").c_str(), nullptr, 10);
   options.side_by_side = recorded("side_by_side") == "yes";
+  options.gradients = !recorded("gradients").empty();
   options.incremental = recorded_local_runs(saved);
   options.batch = saved.run.batch;
   Model planned = model.with_plan(options, model.prepare(photo).input);

@@ -32,6 +32,7 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
        .guarantees = "completeness: the map adds up to score - score(blurred) within the reported gap",
        .source = "Xu, Venugopalan, Sundararajan: Attribution in Scale and Space, CVPR 2020",
        .access = Access::gradient,
+       .repeats_gradients = true,
        .is_signed = true,
        .unit = "logit"},
       OptionTable<Options>({

@@ -36,6 +36,7 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
        .guarantees = "sampled, with a standard-error map; completeness in expectation; valid when stopped early",
        .source = "Erion, Janizek, Sturmfels, Lundberg, Lee: Expected gradients, Nature Machine Intelligence 2021",
        .access = Access::gradient,
+       .repeats_gradients = true,
        .is_signed = true,
        .unit = "logit"},
       OptionTable<Options>({

@@ -37,6 +37,7 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
        .guarantees = "completeness: the map adds up to score - score(baseline) within the reported gap",
        .source = "Kapishnikov, Venugopalan, Avci, Wedin, Terry, Bolukbasi: Guided Integrated Gradients, CVPR 2021",
        .access = Access::gradient,
+       .repeats_gradients = true,
        .is_signed = true,
        .unit = "logit"},
       OptionTable<Options>({

@@ -30,6 +30,7 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
        .guarantees = "completeness: the map adds up to score - score(baseline) within the reported gap",
        .source = "Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, ICML 2017",
        .access = Access::gradient,
+       .repeats_gradients = true,
        .is_signed = true,
        .unit = "logit"},
       OptionTable<Options>({

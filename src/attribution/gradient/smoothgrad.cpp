@@ -44,6 +44,7 @@ MethodInfo about(std::string name, std::string summary, std::string formula, std
       .guarantees = "sampled, with a standard-error map; " + linear + " for a linear score; valid when stopped early",
       .source = std::move(source),
       .access = Access::gradient,
+      .repeats_gradients = true,
       .is_signed = is_signed,
       .unit = is_signed ? "logit per input unit" : "logit^2 per input unit^2"};
 }

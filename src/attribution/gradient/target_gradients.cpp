@@ -28,12 +28,13 @@ TargetGradients target_gradients(MethodRun& run, const DifferentiableScorer& sco
   const at::AutoGradMode recording(true);
   const std::vector<bool> asked = wanted.empty() ? std::vector<bool>(static_cast<size_t>(run.targets()), true) : wanted;
   std::vector<TargetGradients> pieces;
-  run.in_batches(samples.size(0), [&](int64_t first, int64_t n) {
+  const auto differentiate = [&](int64_t first, int64_t n) {
     const Tensor inputs = samples.narrow(0, first, n).detach().requires_grad_(true);
     const Tensor scores =
         rule == BackwardRule::plain ? scorer.differentiable_score(inputs) : scorer.score_with_rule(inputs, rule);
     pieces.push_back(gradients_of_scores(run, scores, inputs, asked));
-  });
+  };
+  run.in_batches(samples.size(0), differentiate, scorer.gradient_batch());
   if (pieces.size() == 1) return pieces[0];
   TargetGradients whole{{}, Tensors(asked.size())};
   const auto join = [&](const auto& part) {

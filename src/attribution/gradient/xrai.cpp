@@ -36,6 +36,7 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
        .guarantees = "completeness: the map adds up to the mean rise from both baselines within the reported gap",
        .source = "Kapishnikov, Bolukbasi, Viegas, Terry: XRAI, ICCV 2019",
        .access = Access::gradient,
+       .repeats_gradients = true,
        .is_signed = true,
        .unit = "logit"},
       OptionTable<Options>({

@@ -60,6 +60,7 @@ const MethodDefinition<DgsmOptions, DifferentiableScorer>& definition() {
        .guarantees = "Sampled, with a standard error. A quick proxy of sobol: its limit is E|dg/dM_i|, no Sobol index.",
        .source = "Sobol', Kucherenko: Derivative based global sensitivity measures, Math. Comput. Simul. 2009",
        .access = Access::gradient,
+       .repeats_gradients = true,
        .is_signed = false,
        .unit = "logit"},
       OptionTable<Options>(

@@ -96,6 +96,7 @@ const MethodDefinition<Options, DifferentiableScorer>& definition() {
        .guarantees = "Sampled, with a standard error. A proxy of sobol, no Sobol index.",
        .source = "the sources of dgsm and morris",
        .access = Access::gradient,
+       .repeats_gradients = true,
        .is_signed = false,
        .unit = "share of the mean cell"},
       OptionTable<Options>(
