@@ -110,6 +110,13 @@ def cosine(a, b):
     return float(np.ravel(a) @ np.ravel(b) / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
+def written(path, write):
+    """The file, whole at any moment: another run may be reading it."""
+    part = path.with_name(f".{os.getpid()}-{path.name}")
+    write(part)
+    part.replace(path)
+
+
 def prepare(name, size, count):
     """The model at the size, its network in PyTorch, the photos as both sides see them, bit by bit the same."""
     import onnx2torch
@@ -125,11 +132,11 @@ def prepare(name, size, count):
         dim.dim_value = size
     if size != 224:
         del proto.graph.value_info[:]  # sizes of another input
-    onnx.save(proto, model)
+    written(model, lambda path: onnx.save(proto, path))
     record = json.loads(original.with_suffix(".json").read_text())
     record["preprocess"].update(size=[size, size], resize={"rule": "none"}, crop="none")
     record.pop("labels", None)
-    model.with_suffix(".json").write_text(json.dumps(record))
+    written(model.with_suffix(".json"), lambda path: path.write_text(json.dumps(record)))
     network = (export_demo_model.load_network() if name == "demo" else onnx2torch.convert(proto)).eval()
     for parameter in network.parameters():
         parameter.requires_grad_(False)
@@ -137,7 +144,7 @@ def prepare(name, size, count):
     for photo in PHOTOS[:count]:
         image = PIL.Image.open(CORPUS / "images" / photo).convert("RGB").resize((size, size), PIL.Image.BICUBIC)
         png = folder / f"{Path(photo).stem}.png"
-        image.save(png)
+        written(png, lambda path: image.save(path, "PNG"))
         setup.photos.append((photo, png, problem(setup, np.asarray(image))))
     return setup
 
