@@ -73,8 +73,35 @@ def test_what_changes_on_nets_and_photos_of_the_corpus(corpus, tmp_path, model):
     same_map_by_changes(path, photo, "sobol:grid=8,designs=2,replicates=1", "28x28", tmp_path / "sobol")
 
 
-def test_gradients_need_no_plan(net, photo, tmp_path):
+def test_one_gradient_needs_no_plan(net, photo, tmp_path):
     assert explain(net, photo, tmp_path, "-m", "saliency")[0]["plan"]["engine"] == "plain"
+
+
+@pytest.mark.parametrize(
+    "method", ["integrated_gradients:steps=8,max_steps=8", "smoothgrad:samples=8", "dgsm:samples=4"]
+)
+def test_many_gradients_come_from_the_plan(tmp_path, method):
+    planned, planned_bytes, with_plan = explain(DEMO, PHOTO, tmp_path / "plan", "-m", method)
+    assert planned["plan"]["gradients"] == "plan"
+    assert float(planned["plan"]["gradient_difference"]) < 0.05
+    _, _, without = explain(DEMO, PHOTO, tmp_path / "graph", "-m", method, "--plan", "none")
+    a, b = with_plan.ravel(), without.ravel()  # rounding moves some units across the ends of their activation's pieces
+    assert a @ b / numpy.linalg.norm(a) / numpy.linalg.norm(b) > 0.999
+    record = tmp_path / "plan" / PHOTO.stem / "result.json"
+    again, again_bytes, _ = explain(DEMO, PHOTO, tmp_path / "again", "-m", method, "--plan", record)
+    assert again["plan"] == planned["plan"]
+    assert again_bytes == planned_bytes
+    reproduced = vitrail("reproduce", record)
+    assert reproduced.returncode == 0, reproduced.stdout + reproduced.stderr
+
+
+def test_bf16_leaves_gradients_to_the_graph(tmp_path):
+    run = vitrail("explain", DEMO, PHOTO, "-o", tmp_path, "-m", "smoothgrad:samples=2", "--precision", "bf16")
+    assert run.returncode == 0, run.stderr
+    plan = json.loads((tmp_path / PHOTO.stem / "result.json").read_text())["explanations"][0]["plan"]
+    if plan["precision"] == "bf16":  # the processor has it, and the scores keep their order
+        assert plan["gradients"] == "graph"
+        assert "gradients come from the graph" in run.stderr
 
 
 def test_a_precision_that_cannot_be_is_said_and_replaced(net, photo, tmp_path):
