@@ -145,15 +145,16 @@ TEST(AttentionRollout, SaysThatItKnowsNoTarget) {
 }
 
 std::filesystem::path corpus_vit() {
-  const char* corpus = std::getenv("VITRAIL_CORPUS");
-  return corpus ? std::filesystem::path(corpus) / "models/cifar10/vit_ibp_3_3_8.onnx" : std::filesystem::path();
+  const char* named = std::getenv("VITRAIL_CORPUS");
+  const std::filesystem::path corpus = named ? named : VITRAIL_SOURCE_DIR "/../shared/corpus";
+  return corpus / "models/cifar10/vit_ibp_3_3_8.onnx";
 }
 
 // Three layers, three heads, 16 patches behind a class token, and a mean over tokens at the end.
 TEST(AttentionRollout, IsItsFormulaOnACorpusNet) {
   if (!std::filesystem::exists(corpus_vit())) {
-    ASSERT_FALSE(std::getenv("VITRAIL_REQUIRE_CORPUS")) << "VITRAIL_CORPUS does not lead to vit_ibp_3_3_8.onnx";
-    GTEST_SKIP() << "VITRAIL_CORPUS does not lead to vit_ibp_3_3_8.onnx";
+    ASSERT_FALSE(std::getenv("VITRAIL_REQUIRE_CORPUS")) << corpus_vit() << " is not there";
+    GTEST_SKIP() << corpus_vit() << " is not there (VITRAIL_CORPUS)";
   }
   const Model model = Model::load(corpus_vit());
   const Graph plain = Graph::load(corpus_vit(), {.canonical = false});
