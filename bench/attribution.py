@@ -110,13 +110,6 @@ def cosine(a, b):
     return float(np.ravel(a) @ np.ravel(b) / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
-def written(path, write):
-    """The file, whole at any moment: another run may be reading it."""
-    part = path.with_name(f".{os.getpid()}-{path.name}")
-    write(part)
-    part.replace(path)
-
-
 def prepare(name, size, count):
     """The model at the size, its network in PyTorch, the photos as both sides see them, bit by bit the same."""
     import onnx2torch
@@ -125,18 +118,19 @@ def prepare(name, size, count):
 
     original = DEMO if name == "demo" else CORPUS / "models" / "imagenet" / f"{name}.onnx"
     folder = CACHE / f"{name}-{size}"
-    folder.mkdir(parents=True, exist_ok=True)
     model = folder / "model.onnx"
     proto = onnx.load(original)
     for dim in proto.graph.input[0].type.tensor_type.shape.dim[2:]:
         dim.dim_value = size
     if size != 224:
         del proto.graph.value_info[:]  # sizes of another input
-    written(model, lambda path: onnx.save(proto, path))
+    with references.written_whole(model) as path:
+        onnx.save(proto, path)
     record = json.loads(original.with_suffix(".json").read_text())
     record["preprocess"].update(size=[size, size], resize={"rule": "none"}, crop="none")
     record.pop("labels", None)
-    written(model.with_suffix(".json"), lambda path: path.write_text(json.dumps(record)))
+    with references.written_whole(model.with_suffix(".json")) as path:
+        path.write_text(json.dumps(record))
     network = (export_demo_model.load_network() if name == "demo" else onnx2torch.convert(proto)).eval()
     for parameter in network.parameters():
         parameter.requires_grad_(False)
@@ -144,7 +138,8 @@ def prepare(name, size, count):
     for photo in PHOTOS[:count]:
         image = PIL.Image.open(CORPUS / "images" / photo).convert("RGB").resize((size, size), PIL.Image.BICUBIC)
         png = folder / f"{Path(photo).stem}.png"
-        written(png, lambda path: image.save(path, "PNG"))
+        with references.written_whole(png) as path:
+            image.save(path)
         setup.photos.append((photo, png, problem(setup, np.asarray(image))))
     return setup
 

@@ -41,6 +41,7 @@ STUDIES = {
     "kernel_shap": ("kernel_shap:coalitions=512", "kernel_shap:coalitions=16384", 19),
     "shapley": ("shapley:permutations=16", "shapley:permutations=256", 7),
     "lime": ("lime:samples=1000", "lime:samples=16000", 999),
+    "hsic": ("hsic", "hsic:replicates=128", 7),
 }
 # name -> (without a tolerance, the same up to many more samples, tolerances)
 STOPS = {
@@ -48,6 +49,7 @@ STOPS = {
     "morris": ("morris:designs=4,replicates=64", (0.3, 0.15)),
     "dgsm": ("dgsm:samples=8,replicates=64", (0.3, 0.15)),
     "kernel_shap": ("kernel_shap:coalitions=8192", (0.3, 0.15)),
+    "hsic": ("hsic:replicates=64", (0.5, 0.3)),
 }
 
 

@@ -1,5 +1,5 @@
-"""What it gains to compute only what changes: seconds of occlusion (windows of 32 pixels, steps of 16) and of morris where
-only what changes is computed, relative to whole images, by plans of the same model on the same photo in the same run, one
+"""What it gains to compute only what changes: seconds of occlusion (windows of 32 pixels, steps of 16), morris and
+shapley where only what changes is computed, relative to whole images, by plans of the same model on the same photo in the same run, one
 thread. And how far the maps are apart, relative to their range. Below 1 the incremental runs are faster.
 
     bench/incremental.py [--model FILE ...] [--side 224 448] [--photos 2]
@@ -27,7 +27,11 @@ MODELS = [
     *sorted((CORPUS / "models" / "imagenet").glob("*.onnx")),
     SOURCE / ".cache" / "demo" / "efficientnet_lite0.onnx",
 ]
-METHODS = {"occlusion": "occlusion:patch=32,stride=16", "morris": "morris:designs=2,replicates=2"}
+METHODS = {
+    "occlusion": "occlusion:patch=32,stride=16",
+    "morris": "morris:designs=2,replicates=2",
+    "shapley": "shapley:permutations=4",
+}
 
 
 def opened(model, side, folder):

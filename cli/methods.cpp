@@ -3,6 +3,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "attribution/access.h"
 #include "command.h"
 #include "terminal.h"
 
@@ -16,20 +17,6 @@ struct MethodsArguments {
   bool json = false;
 };
 
-std::string access_of(const MethodInfo& info) {
-  switch (info.access) {
-    case Access::scorer:
-      return "scores";
-    case Access::gradient:
-      return "gradients";
-    case Access::layer:
-      return "layers";
-    case Access::graph:
-      return "operators";
-  }
-  throw_internal_error("a known access", __FILE__, __LINE__, info.name);
-}
-
 Json to_json(const MethodInfo& info) {
   Json options = Json::array();
   for (const OptionInfo& option : info.options)
@@ -39,7 +26,7 @@ Json to_json(const MethodInfo& info) {
                        {"description", option.description}});
   return {
       {"name", info.name},       {"family", info.family},         {"aliases", info.aliases},  {"summary", info.summary},
-      {"formula", info.formula}, {"needs", access_of(info)},      {"signed", info.is_signed}, {"unit", info.unit},
+      {"formula", info.formula}, {"needs", name_of(info.access)}, {"signed", info.is_signed}, {"unit", info.unit},
       {"cost", info.cost},       {"guarantees", info.guarantees}, {"source", info.source},    {"options", options}};
 }
 
@@ -48,7 +35,7 @@ void print_method(const MethodInfo& info) {
   for (const std::string& alias : info.aliases) std::cout << " (" << alias << ")";
   std::cout << ": " << info.summary << "\n\n";
   print_table({{"formula", info.formula},
-               {"needs", access_of(info) + " of the model"},
+               {"needs", name_of(info.access) + " of the model"},
                {"map", info.unit + (info.is_signed ? ", signed" : ", unsigned")},
                {"cost", info.cost},
                {"guarantees", info.guarantees},
@@ -64,7 +51,7 @@ void print_method(const MethodInfo& info) {
 
 void print_list(const std::vector<MethodInfo>& infos) {
   std::vector<std::vector<std::string>> rows;
-  for (const MethodInfo& info : infos) rows.push_back({info.name, access_of(info), info.summary});
+  for (const MethodInfo& info : infos) rows.push_back({info.name, name_of(info.access), info.summary});
   print_table(rows);
 }
 

@@ -2,9 +2,9 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <set>
-#include <sstream>
+#include <vector>
 
+#include "plan/local_record.h"
 #include "vitrail/error.h"
 #include "vitrail/memory.h"
 
@@ -30,24 +30,17 @@ Json read_plan(const std::string& path) {
   throw UsageError("--plan is '" + path + "', which records no plan" + expected);
 }
 
-/// What its explanations found of local runs, together: "32x32:8 28x28:0"; "auto" where they say nothing.
+/// The local runs that a file with a plan records.
 std::string read_incremental(const std::string& path) {
   std::ifstream file(path);
   const Json json = Json::parse(file, nullptr, /*allow_exceptions=*/false);
-  std::set<std::string> words;
-  const auto add = [&](const Json& plan) {
-    std::istringstream text(plan.value("incremental", ""));
-    for (std::string word; text >> word;) words.insert(word);
-  };
-  if (json.contains("engine")) add(json);
+  std::vector<std::string> records;
+  if (json.contains("engine")) records.push_back(json.value("incremental", ""));
   if (json.contains("explanations"))
     for (const Json& explanation : json["explanations"])
       if (explanation.is_object() && explanation.contains("plan") && explanation["plan"].is_object())
-        add(explanation["plan"]);
-  if (words.contains("none")) return "none";
-  std::string all;
-  for (const std::string& word : words) all += (all.empty() ? "" : " ") + word;
-  return all.empty() ? "auto" : all;
+        records.push_back(explanation["plan"].value("incremental", ""));
+  return join_local_records(records);
 }
 
 }  // namespace

@@ -2,9 +2,13 @@
 vitrail or of a peer is in them. Each is made of independent halves, whose correlation says how far it can be trusted.
 """
 
+import contextlib
 import csv
 import hashlib
 import math
+import os
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -13,6 +17,15 @@ from torch.nn import functional as F
 
 GRID = 8
 D = GRID * GRID
+
+
+@contextlib.contextmanager
+def written_whole(path):
+    """A path to write to that becomes `path` at the end: whoever reads it meanwhile, in another run, reads a whole file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        yield Path(folder) / path.name
+        os.replace(Path(folder) / path.name, path)
 
 
 class Engine:
@@ -165,8 +178,8 @@ def converged(kind, model, x, target, folder, scale=1.0, threads=2):
     if not path.exists():
         engine = Engine(model, target, threads)
         halves = [function(engine, x, samples, seed) for seed in ((1,) if kind == "owen" else (1, 2))]
-        folder.mkdir(parents=True, exist_ok=True)
-        np.save(path, np.stack(halves))
+        with written_whole(path) as place:
+            np.save(place, np.stack(halves))
     halves = np.load(path)
     r = spearman(halves[0], halves[-1])
     return 2 * r / (1 + r), halves.mean(0)  # Spearman-Brown

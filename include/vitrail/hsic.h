@@ -23,7 +23,9 @@
 //             What is kept grows with N by a byte a region and mask, and a number a target.
 // Error       the jackknife over the replicates (Student t with R - 1 degrees of freedom; of one replicate over 16
 // parts
-//             of it). Near 0 the distribution is skewed, and the interval rough.
+//             of it). Near 0 the distribution is skewed, and the interval rough. It is an error of scatter: by how much
+//             the value of N samples lies above the limit in the mean, of the order of 1 / N, is not in it. So
+//             `tolerance` and `top` settle what N samples give in the mean, not the limit.
 // Guarantees  masks are a function of (seed, replicate): results do not depend on batch or threads. Anytime.
 // Paper       Novello, Fel, Vigouroux: Making Sense of Dependence, NeurIPS 2022.
 

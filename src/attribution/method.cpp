@@ -1,5 +1,6 @@
 #include <vitrail/method.h>
 
+#include "attribution/access.h"
 #include "attribution/method_impl.h"
 
 namespace vitrail {
@@ -152,6 +153,21 @@ void refuse_access(const MethodInfo& info) {
   throw UsageError(info.name + " needs " + needs +
                    ", and this scorer gives less. Load the model as a graph, or take a black-box method: occlusion, " +
                    "rise or sobol.");
+}
+
+std::string name_of(Access access) {
+  switch (access) {
+    case Access::scorer:
+      return "scores";
+    case Access::gradient:
+      return "gradients";
+    case Access::layer:
+      return "layers";
+    case Access::graph:
+      return "operators";
+  }
+  VITRAIL_CHECK(false, "unknown access");
+  return {};
 }
 
 std::string why_zero(Access access) {

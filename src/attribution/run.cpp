@@ -105,6 +105,10 @@ Tensor scores_of_bases(LocalScorer& local, const Tensor& images, int64_t targets
   return check_scores(local.score(unchanged), images.size(0), targets);
 }
 
+void put(const LocalChange& change, const ImagePatch& r, const Tensor& image) {
+  if (change.pixels.defined()) image.narrow(1, r.top, r.height).narrow(2, r.left, r.width).copy_(change.pixels);
+}
+
 }  // namespace
 
 bool MethodRun::try_local(const std::function<void()>& body) {
@@ -137,7 +141,7 @@ bool MethodRun::start_local(std::vector<ImagePatch> rectangles, const Tensor& ex
 Tensor MethodRun::set_bases(const Tensor& images) {
   // The first bases are often those that the gain was measured on.
   bool known = local_ && base_scores_.defined() && at::equal(bases_, images);
-  bases_ = images;
+  bases_ = images.clone();  // which may move
   if (local_ && !known) known = try_local([&] { base_scores_ = scores_of_bases(*local_, images, targets()); });
   if (!known) return score(images);
   count(images.size(0), 0);
@@ -147,10 +151,8 @@ Tensor MethodRun::set_bases(const Tensor& images) {
 Tensor MethodRun::compose(const std::vector<LocalChange>& changes) const {
   Tensors images;
   for (const LocalChange& change : changes) {
-    Tensor image = bases_[change.base].clone();
-    const ImagePatch& r = rectangles_.at(change.rectangle);
-    if (change.pixels.defined()) image.narrow(1, r.top, r.height).narrow(2, r.left, r.width).copy_(change.pixels);
-    images.push_back(std::move(image));
+    images.push_back(bases_[change.base].clone());
+    put(change, rectangles_.at(change.rectangle), images.back());
   }
   return at::stack(images);
 }
@@ -177,12 +179,14 @@ Tensor MethodRun::score_changes(const std::vector<LocalChange>& changes) {
 }
 
 Tensor MethodRun::move_bases(const std::vector<LocalChange>& changes) {
-  const Tensor images = compose(changes);
   Tensor scores = run_changes(changes, true);
-  bases_ = bases_.clone();  // the caller's stay as they are
   base_scores_ = Tensor();
-  for (size_t i = 0; i < changes.size(); ++i) bases_[changes[i].base].copy_(images[static_cast<int64_t>(i)]);
-  if (!scores.defined()) return score(images);
+  Tensors moved;
+  for (const LocalChange& change : changes) {
+    moved.push_back(bases_[change.base]);
+    put(change, rectangles_.at(change.rectangle), moved.back());
+  }
+  if (!scores.defined()) return score(at::stack(moved));
   count(static_cast<int64_t>(changes.size()), 0);
   return scores;
 }

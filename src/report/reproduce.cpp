@@ -9,12 +9,10 @@
 #include <cmath>
 #include <limits>
 #include <optional>
-#include <set>
-#include <sstream>
 
 #include "attribution/maps.h"
 #include "base/sha256.h"
-#include "base/text.h"
+#include "plan/local_record.h"
 #include "report/npy.h"
 #include "vitrail/error.h"
 #include "vitrail/model.h"
@@ -66,16 +64,12 @@ Image load_photo(const SavedResult& saved, const ReproduceOptions& options) {
   return read_image(path, decode);
 }
 
-/// What its explanations found of local runs, together: "32x32:8 28x28:0"; "auto" where they say nothing.
 std::string recorded_local_runs(const SavedResult& saved) {
-  std::set<std::string> words;
+  std::vector<std::string> records;
   for (const auto& explanation : saved.explanations)
-    if (const auto found = explanation.plan.find("incremental"); found != explanation.plan.end()) {
-      std::istringstream text(found->second);
-      for (std::string word; text >> word;) words.insert(word);
-    }
-  if (words.contains("none")) return "none";
-  return words.empty() ? "auto" : join({words.begin(), words.end()}, " ");
+    if (const auto found = explanation.plan.find("incremental"); found != explanation.plan.end())
+      records.push_back(found->second);
+  return join_local_records(records);
 }
 
 /// With the recorded plan, where scores were computed by one.

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "attribution/access.h"
 #include "base/display.h"
-#include "vitrail/error.h"
 #include "vitrail/method.h"
 
 namespace {
@@ -49,20 +49,6 @@ std::string code(const std::string& text) {
   return "`" + escaped + "`";
 }
 
-std::string needs_of(const MethodInfo& info) {
-  switch (info.access) {
-    case Access::scorer:
-      return "scores";
-    case Access::gradient:
-      return "gradients";
-    case Access::layer:
-      return "layers";
-    case Access::graph:
-      return "operators";
-  }
-  throw_internal_error("a known access", __FILE__, __LINE__, info.name);
-}
-
 /// What one target on a photo of 224 pixels costs with the defaults.
 std::string cost_of(const MethodInfo& info) {
   const Method::Cost cost = parse_method(info.name)->cost(kSide, kSide, 1);
@@ -80,7 +66,7 @@ void print_row(const MethodInfo& info) {
   std::string name = "[" + code(info.name) + "](#" + info.name + ")";
   for (const std::string& alias : info.aliases) name += ", " + code(alias);
   std::cout << "| ![" << info.name << "](images/methods/" << info.name << ".webp)<br>" << name << " | "
-            << (info.formula.empty() ? "" : code(info.formula)) << " | " << needs_of(info) << " | "
+            << (info.formula.empty() ? "" : code(info.formula)) << " | " << name_of(info.access) << " | "
             << (info.is_signed ? "signed" : "unsigned") << ", " << cell(info.unit) << " | " << cost_of(info) << " | "
             << cell(info.guarantees) << " | " << options_of(info) << " |\n";
 }

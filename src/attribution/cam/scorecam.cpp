@@ -19,6 +19,7 @@
 
 #include "attribution/cam/block_sums.h"
 #include "attribution/cam/cam_view.h"
+#include "attribution/method_kind.h"
 #include "attribution/perturbation/fill.h"
 #include "attribution/perturbation/masks.h"
 #include "attribution/perturbation/shared_options.h"
@@ -179,29 +180,18 @@ std::vector<Option<Options>> channel_rows(std::vector<Option<Options>> own = {})
   return cam_rows<Options>(rows);
 }
 
-MethodInfo about(std::string name, std::string summary, std::string formula, std::string cost, std::string guarantees,
-                 std::string source) {
-  return {.name = std::move(name),
-          .family = "cam",
-          .summary = std::move(summary),
-          .formula = std::move(formula),
-          .cost = std::move(cost),
-          .guarantees = std::move(guarantees),
-          .source = std::move(source),
-          .access = Access::layer,
-          .scores_inputs = true,
-          .is_signed = true,
-          .unit = "activation"};
-}
+MethodKind kind() { return {.family = "cam", .access = Access::layer, .unit = "activation", .scores_inputs = true}; }
 
 const MethodDefinition<ScoreCamOptions, Probe>& definition() {
   static const MethodDefinition<ScoreCamOptions, Probe> definition(
-      about(
-          "scorecam", "Activations weighted by the score of the input seen through each channel.",
-          "sum_k alpha_k A_k, alpha = softmax_k g(x M_k + (1 - M_k) baseline), M_k = A_k enlarged and scaled to [0,1]",
-          "1 + channels of the layer, or of `channels` for each target", "deterministic; valid when stopped early",
-          "Wang, Wang, Du, Yang, Zhang, Ding, Mardziel, Hu: Score-CAM, CVPR workshops 2020; channels: Chen, Li, Zhou, "
-          "Zhang, Nguyen: gScoreCAM, ACCV 2022"),
+      describe(kind(), {.name = "scorecam",
+                        .summary = "Activations weighted by the score of the input seen through each channel.",
+                        .formula = "sum_k alpha_k A_k, alpha = softmax_k g(x M_k + (1 - M_k) baseline), M_k = A_k "
+                                   "enlarged and scaled to [0,1]",
+                        .cost = "1 + channels of the layer, or of `channels` for each target",
+                        .guarantees = "deterministic; valid when stopped early",
+                        .source = "Wang, Wang, Du, Yang, Zhang, Ding, Mardziel, Hu: Score-CAM, CVPR workshops 2020; "
+                                  "channels: Chen, Li, Zhou, Zhang, Nguyen: gScoreCAM, ACCV 2022"}),
       channel_rows<ScoreCamOptions>(), scorecam, cost<ScoreCamOptions>, cost_on<ScoreCamOptions>);
   return definition;
 }
@@ -209,10 +199,13 @@ const MethodDefinition<ScoreCamOptions, Probe>& definition() {
 const MethodDefinition<SsCamOptions, Probe>& smooth_definition() {
   using Options = SsCamOptions;
   static const MethodDefinition<Options, Probe> definition(
-      about("ss_cam", "Score-CAM with noisy masks.", "scorecam with the mean score over M_k + noise",
-            "1 + channels x samples",
-            "sampled, with a standard-error map; scorecam without noise; valid when stopped early",
-            "Wang, Naidu, Michael, Kundu: SS-CAM, 2020"),
+      describe(kind(),
+               {.name = "ss_cam",
+                .summary = "Score-CAM with noisy masks.",
+                .formula = "scorecam with the mean score over M_k + noise",
+                .cost = "1 + channels x samples",
+                .guarantees = "sampled, with a standard-error map; scorecam without noise; valid when stopped early",
+                .source = "Wang, Naidu, Michael, Kundu: SS-CAM, 2020"}),
       channel_rows<Options>({
           option("samples", &Options::samples, "noisy masks of every channel", at_least(1)),
           option("noise", &Options::noise, "standard deviation; a mask is in [0,1]", at_least(0)),
@@ -225,9 +218,12 @@ const MethodDefinition<SsCamOptions, Probe>& smooth_definition() {
 const MethodDefinition<IsCamOptions, Probe>& integrated_definition() {
   using Options = IsCamOptions;
   static const MethodDefinition<Options, Probe> definition(
-      about("is_cam", "Score-CAM averaged while the masked input fades in.",
-            "scorecam with the mean score over i/n M_k, i = 1 .. n", "1 + channels x samples",
-            "deterministic; valid when stopped early", "Naidu, Ghosh, Maurya, Shamanth, Kundu: IS-CAM, 2020"),
+      describe(kind(), {.name = "is_cam",
+                        .summary = "Score-CAM averaged while the masked input fades in.",
+                        .formula = "scorecam with the mean score over i/n M_k, i = 1 .. n",
+                        .cost = "1 + channels x samples",
+                        .guarantees = "deterministic; valid when stopped early",
+                        .source = "Naidu, Ghosh, Maurya, Shamanth, Kundu: IS-CAM, 2020"}),
       channel_rows<Options>({option("samples", &Options::samples, "steps from the baseline to the mask", at_least(1))}),
       is_cam, cost<Options>, cost_on<Options>);
   return definition;

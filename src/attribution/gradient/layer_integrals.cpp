@@ -14,6 +14,7 @@
 #include "attribution/gradient/path_sum.h"
 #include "attribution/gradient/target_gradients.h"
 #include "attribution/method_impl.h"
+#include "attribution/method_kind.h"
 
 namespace vitrail {
 
@@ -36,50 +37,44 @@ Method::Cost cost(const Options& options, int64_t, int64_t, int64_t targets) {
   return {options.steps + more_forwards, (options.steps + more_backwards) * targets};
 }
 
-MethodInfo about(std::string name, std::string summary, std::string formula, std::string cost, std::string guarantees,
-                 std::string source, std::string unit) {
-  return {.name = std::move(name),
-          .family = "gradient",
-          .summary = std::move(summary),
-          .formula = std::move(formula),
-          .cost = std::move(cost),
-          .guarantees = std::move(guarantees),
-          .source = std::move(source),
-          .access = Access::layer,
-          .is_signed = true,
-          .unit = std::move(unit)};
-}
+MethodKind kind(const std::string& unit) { return {.family = "gradient", .access = Access::layer, .unit = unit}; }
 
 const Definition& flow() {
   static const Definition definition(
-      about(
-          "conductance", "What flows through each unit of a layer as the photo fades in.",
-          "integral over a in [0,1] of dg/dz * dz/da at b + a (x - b), z the layer",
-          "steps + 1 forwards, steps + 1 backwards behind the layer a target",
-          "completeness where nothing runs past the layer: adds up to score - score(baseline) within the reported gap",
-          "Dhamdhere, Sundararajan, Yan: How Important Is a Neuron?, ICLR 2019", "logit"),
+      describe(kind("logit"), {.name = "conductance",
+                               .summary = "What flows through each unit of a layer as the photo fades in.",
+                               .formula = "integral over a in [0,1] of dg/dz * dz/da at b + a (x - b), z the layer",
+                               .cost = "steps + 1 forwards, steps + 1 backwards behind the layer a target",
+                               .guarantees = "completeness where nothing runs past the layer: adds up to score - "
+                                             "score(baseline) within the reported gap",
+                               .source = "Dhamdhere, Sundararajan, Yan: How Important Is a Neuron?, ICLR 2019"}),
       table(), conductance, cost<1, 1>);
   return definition;
 }
 
 const Definition& influence() {
   static const Definition definition(
-      about("internal_influence", "The score's mean gradient at a layer as the photo fades in.",
-            "integral over a in [0,1] of dg/dz(b + a (x - b)), z the layer",
-            "1 + steps forwards, steps backwards behind the layer a target", "exact for scores linear behind the layer",
-            "Leino, Sen, Datta, Fredrikson, Li: Influence-Directed Explanations, ITC 2018", "logit per layer unit"),
+      describe(kind("logit per layer unit"),
+               {.name = "internal_influence",
+                .summary = "The score's mean gradient at a layer as the photo fades in.",
+                .formula = "integral over a in [0,1] of dg/dz(b + a (x - b)), z the layer",
+                .cost = "1 + steps forwards, steps backwards behind the layer a target",
+                .guarantees = "exact for scores linear behind the layer",
+                .source = "Leino, Sen, Datta, Fredrikson, Li: Influence-Directed Explanations, ITC 2018"}),
       table(), internal_influence, cost<1, 0>);
   return definition;
 }
 
 const Definition& integrated() {
   static const Definition definition(
-      about(
-          "layer_ig", "Integrated gradients of a layer's values, from those of the baseline.",
-          "(z(x) - z(b)) * integral over a in [0,1] of dg/dz(z(b) + a (z(x) - z(b))), z the layer",
-          "2 + steps forwards, steps backwards behind the layer a target",
-          "completeness where nothing runs past the layer: adds up to score - score(baseline) within the reported gap",
-          "Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, ICML 2017", "logit"),
+      describe(kind("logit"),
+               {.name = "layer_ig",
+                .summary = "Integrated gradients of a layer's values, from those of the baseline.",
+                .formula = "(z(x) - z(b)) * integral over a in [0,1] of dg/dz(z(b) + a (z(x) - z(b))), z the layer",
+                .cost = "2 + steps forwards, steps backwards behind the layer a target",
+                .guarantees = "completeness where nothing runs past the layer: adds up to score - score(baseline) "
+                              "within the reported gap",
+                .source = "Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, ICML 2017"}),
       table(), layer_ig, cost<2, 0>);
   return definition;
 }

@@ -106,14 +106,67 @@ Tensor CoalitionScorer::score(const Tensor& shown, std::span<const int64_t> poin
   return at::cat(scores);
 }
 
-Tensor CoalitionScorer::score_path(const Tensor& base, std::span<const int64_t> order, int64_t point) {
-  Tensors steps = {base.clone()};
-  for (const int64_t region : order) {
+/// All of the path in whole images; less where the run stops.
+Tensor CoalitionScorer::score_path(const CoalitionPath& path) {
+  Tensors steps = {at::zeros({regions()}, at::kDouble)};
+  for (const int64_t region : path.regions) {
     steps.push_back(steps.back().clone());
     steps.back()[region].neg_().add_(1);
   }
-  const std::vector<int64_t> points(steps.size(), point);
+  const std::vector<int64_t> points(steps.size(), path.point);
   return score(at::stack(steps), points);
+}
+
+bool CoalitionScorer::moves_images() {
+  if (!moves_images_) {
+    if (perturber_.is_local()) rectangles_ = perturber_.rectangles();
+    const std::vector<int64_t> first = {0};
+    moves_images_ = perturber_.is_local() &&
+                    run_.start_local(rectangles_, perturber_.images(at::zeros({1, regions()}, at::kDouble), first)[0]);
+  }
+  return *moves_images_;
+}
+
+/// Scores [1 + steps,paths,T], of at most a batch; fewer steps where the run stops.
+Tensor CoalitionScorer::move_along(std::span<const CoalitionPath> paths) {
+  const auto count = static_cast<int64_t>(paths.size());
+  const Tensor shown = at::zeros({count, regions()}, at::kDouble);
+  std::vector<int64_t> points;
+  for (const CoalitionPath& path : paths) points.push_back(path.point);
+  Tensors scores = {run_.set_bases(perturber_.images(shown, points))};
+  note_range(scores.back());
+  for (size_t step = 0; step < paths[0].regions.size() && !run_.should_stop(); ++step) {
+    std::vector<LocalChange> changes;
+    for (int64_t i = 0; i < count; ++i) {
+      const CoalitionPath& path = paths[static_cast<size_t>(i)];
+      const int64_t region = path.regions.at(step);
+      shown[i][region].neg_().add_(1);
+      const ImagePatch& rectangle = rectangles_[static_cast<size_t>(region)];
+      changes.push_back({static_cast<size_t>(region), perturber_.part(shown[i], rectangle, path.point), i});
+    }
+    scores.push_back(run_.move_bases(changes));
+    note_range(scores.back());
+  }
+  return at::stack(scores);
+}
+
+std::vector<Tensor> CoalitionScorer::score_paths(std::span<const CoalitionPath> paths) {
+  std::vector<Tensor> complete;
+  const bool moves = moves_images();
+  while (complete.size() < paths.size()) {
+    const auto rest = paths.subspan(complete.size());
+    const auto wanted = static_cast<int64_t>(rest.size()), steps = static_cast<int64_t>(rest[0].regions.size());
+    const int64_t n = moves ? run_.next_chunk(wanted, 1 + steps) : 1;
+    if (n == 0) break;
+    const Tensor scores = moves ? move_along(rest.first(static_cast<size_t>(n))) : score_path(rest[0]).unsqueeze(1);
+    if (scores.size(0) <= steps) {
+      // What is in no result is not counted: a run that repeats this one up to its forwards would use them for a path.
+      if (moves) run_.count(-scores.size(0) * n, 0);
+      break;
+    }
+    for (int64_t i = 0; i < n; ++i) complete.push_back(scores.select(1, i));
+  }
+  return complete;
 }
 
 Tensor CoalitionScorer::score_uniform(double value) {

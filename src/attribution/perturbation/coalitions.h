@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -16,6 +17,12 @@
 #include "attribution/run.h"
 
 namespace vitrail {
+
+/// A way from no region that shows: one region after the other is changed (hidden ones shown, shown ones hidden).
+struct CoalitionPath {
+  std::vector<int64_t> regions;
+  int64_t point;  ///< the number of all its coalitions (Fill::values)
+};
 
 /// Scores coalitions of one input's regions; each once, where it is likely to be asked for again: all coalitions of up
 /// to 16 regions, of more regions those of none, one, all, and all but one. Not where what is hidden becomes something
@@ -30,11 +37,11 @@ class CoalitionScorer {
   /// at a time; of fewer, the first ones, where the run stops.
   Tensor score(const Tensor& shown, std::span<const int64_t> points);
 
-  /// Scores [d+1,T] along a path: of the coalition `base` [d], then with the regions of `order` changed one after the
-  /// other (shown ones hidden, hidden ones shown). All under one number. Fewer where the run stops.
-  ///
-  /// Neighbours differ in one region only: whatever computes no more than what one region changes belongs here.
-  Tensor score_path(const Tensor& base, std::span<const int64_t> order, int64_t point);
+  /// Scores [1 + steps,T] along each of several paths of one length; where the run stops, of the first paths only.
+  /// Where the scorer gains by it, the paths are images that change side by side, a batch of them, and only what a
+  /// change can touch is computed: equal to whole images within rounding, and paths that a stop breaks off are lost,
+  /// with their forwards.
+  std::vector<Tensor> score_paths(std::span<const CoalitionPath> paths);
 
   /// Scores [K,T] of the coalition of all regions (value 1) or none (0), under the K numbers that differ; their mean is
   /// the score of the image, and of its baseline. Fewer where the run stops.
@@ -46,12 +53,17 @@ class CoalitionScorer {
  private:
   bool is_kept(const std::string& key) const;
   Tensor score_chunk(const Tensor& shown, std::span<const int64_t> points);
+  Tensor score_path(const CoalitionPath& path);
+  bool moves_images();
+  Tensor move_along(std::span<const CoalitionPath> paths);
   void note_range(const Tensor& scores);
 
   MethodRun& run_;
   const Perturber& perturber_;
   std::unordered_map<std::string, Tensor> kept_;  ///< a byte a region -> [T]
   Tensor smallest_, largest_;                     ///< [T], of the finite scores so far
+  std::optional<bool> moves_images_;              ///< known from the first path on
+  std::vector<ImagePatch> rectangles_;            ///< of the regions, where images move
 };
 
 /// Coalition number `index` of 2 regions or more, with 1 to all but one of them, as float64 [d]; `weight` is the factor

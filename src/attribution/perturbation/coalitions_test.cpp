@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/eye.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
@@ -66,7 +67,9 @@ TEST(Coalitions, APathIsItsPrefixes) {
   Fixture f(3);
   const std::vector<int64_t> order = draw_order(9, 1, 0);
   EXPECT_EQ(std::set<int64_t>(order.begin(), order.end()).size(), 9u);
-  const Tensor path = f.coalitions.score_path(at::zeros({9}, at::kDouble), order, 0);
+  const std::vector<CoalitionPath> paths = {{order, 0}, {draw_order(9, 1, 1), 1}};
+  ASSERT_EQ(f.coalitions.score_paths(paths).size(), 2u);
+  const Tensor path = f.coalitions.score_paths(paths)[0];
   ASSERT_EQ(path.size(0), 10);
   Tensor shown = at::zeros({1, 9}, at::kDouble);
   for (int64_t step = 0; step <= 9; ++step) {
@@ -76,11 +79,29 @@ TEST(Coalitions, APathIsItsPrefixes) {
   EXPECT_FALSE(f.coalitions.is_constant().any().item<bool>());
 }
 
+TEST(Coalitions, APathTurnsBack) {
+  Fixture f(3);
+  const std::vector<CoalitionPath> there_and_back = {{{4, 7, 7, 4}, 0}};
+  const Tensor scores = f.coalitions.score_paths(there_and_back)[0];
+  EXPECT_TRUE(at::equal(scores[1], scores[3]));
+  EXPECT_TRUE(at::equal(scores[0], scores[4]));
+  EXPECT_FALSE(at::equal(scores[1], scores[2]));
+}
+
 TEST(Coalitions, AStopGivesTheFirstScores) {
   Execution execution;
   execution.budget.forwards = 5;
-  Fixture f(3, execution);
-  EXPECT_EQ(f.coalitions.score_path(at::zeros({9}, at::kDouble), draw_order(9, 1, 0), 0).size(0), 5);
+  Fixture f(5, execution);
+  EXPECT_EQ(f.coalitions.score(at::eye(25, at::kDouble), draw_order(25, 1, 0)).size(0), 5);
+  EXPECT_TRUE(f.run.stopped());
+}
+
+TEST(Coalitions, AStopGivesTheFirstPaths) {
+  Execution execution;
+  execution.budget.forwards = 15;
+  Fixture f(5, execution);
+  const std::vector<CoalitionPath> paths = {{{1, 2, 3, 4, 5}, 0}, {{2, 3, 4, 5, 6}, 0}, {{3, 4, 5, 6, 7}, 0}};
+  EXPECT_EQ(f.coalitions.score_paths(paths).size(), 2u);  // of 6, and of 5 that are new, forwards
   EXPECT_TRUE(f.run.stopped());
 }
 

@@ -2,16 +2,15 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/stack.h>
 
 #include <algorithm>
 
 #include "attribution/explain_image.h"
 #include "attribution/method_impl.h"
 #include "attribution/perturbation/cell_results.h"
-#include "attribution/perturbation/coalitions.h"
+#include "attribution/perturbation/hide_one.h"
 #include "attribution/perturbation/shared_options.h"
-#include "attribution/perturbation/spread_order.h"
 
 namespace vitrail {
 
@@ -19,28 +18,26 @@ namespace {
 
 void explain_input(MethodRun& run, const Scorer& model, const FeatureAblationOptions& options) {
   const Perturber perturber(run.input(), model, options.regions, options.grid, options.baseline);
-  CoalitionScorer scorer(run, perturber);
-  const int64_t regions = perturber.cells();
-  const Tensor drops = at::zeros({regions, run.targets()}, at::kDouble);
-  const std::vector<int64_t> order = spread_order(regions);
-  Tensor before;
-  CoalitionUnits units;
-  units.count = 1 + regions;  // the image, then a region hidden at a time
-  units.draw = [&](int64_t unit) {
-    const Tensor shown = at::ones({1, regions}, at::kDouble);
-    if (unit > 0) shown[0][order[static_cast<size_t>(unit - 1)]] = 0;
+  const auto levels = [&](int64_t hidden) {
+    const Tensor shown = at::ones({perturber.cells()}, at::kDouble);
+    if (hidden >= 0) shown[hidden] = 0;
     return shown;
   };
-  units.add = [&](int64_t first, const Tensor&, const Tensor& scores) {
-    if (first == 0) run.set_scores(before = scores[0].clone());
-    for (int64_t i = first == 0 ? 1 : 0; i < scores.size(0); ++i)
-      drops[order[static_cast<size_t>(first + i - 1)]].copy_(before - scores[i]);
+  Places regions{.name = "regions", .rectangles = perturber.rectangles(), .images = {}, .pixels = {}};
+  regions.images = [&](const std::vector<int64_t>& hidden) {
+    Tensors shown;
+    std::vector<int64_t> points;
+    for (const int64_t region : hidden) {
+      shown.push_back(levels(region));
+      points.push_back(std::max<int64_t>(region, 0));  // whichever where nothing is hidden
+    }
+    return perturber.images(at::stack(shown), points);
   };
-  const int64_t done = score_units(run, scorer, units);
-  if (run.stopped())
-    run.warn("Stopped after " + std::to_string(std::max<int64_t>(done - 1, 0)) + " of " + std::to_string(regions) +
-             " regions: those not tried count as 0.");
-  fill_results(run, perturber, {drops, {}});
+  if (perturber.is_local())
+    regions.pixels = [&](int64_t region) {
+      return perturber.part(levels(region), regions.rectangles[static_cast<size_t>(region)], region);
+    };
+  fill_results(run, perturber, {score_drops(run, regions), {}});
 }
 
 Method::Cost cost(const FeatureAblationOptions& options, int64_t, int64_t, int64_t) {

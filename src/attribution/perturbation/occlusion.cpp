@@ -9,9 +9,9 @@
 #include "attribution/explain_image.h"
 #include "attribution/method_impl.h"
 #include "attribution/perturbation/fill.h"
+#include "attribution/perturbation/hide_one.h"
 #include "attribution/perturbation/masks.h"
 #include "attribution/perturbation/shared_options.h"
-#include "attribution/perturbation/spread_order.h"
 
 namespace vitrail {
 
@@ -60,48 +60,25 @@ Tensor hide(const MethodRun& run, const Windows& windows, const Fill& fill, cons
   return apply_masks(run.input(), fill.values(masks, numbers), masks);
 }
 
-/// The same as changes of the image.
-std::vector<LocalChange> as_changes(const MethodRun& run, const Windows& windows, const Fill& fill,
-                                    const std::vector<int64_t>& hidden) {
-  std::vector<LocalChange> changes;
-  for (const int64_t w : hidden) {
-    const Tensor values = fill.of_point(w).expand_as(run.input());
-    changes.push_back({static_cast<size_t>(w),
-                       values.narrow(1, windows.top(w), windows.patch).narrow(2, windows.left(w), windows.patch)});
-  }
-  return changes;
-}
-
-/// The drops d_a, float64 [T,windows], by sending the image itself and then the image with one window hidden.
-Tensor score_drops(MethodRun& run, const Windows& windows, const Fill& fill) {
-  const std::vector<int64_t> order = spread_order(windows.count());
-  const Tensor drops = at::zeros({run.targets(), windows.count()}, at::kDouble);
-  std::vector<ImagePatch> rectangles;
+Places places_of(const MethodRun& run, const Windows& windows, const Fill& fill) {
+  Places places{.name = "windows",
+                .rectangles = {},
+                .images = [&](const std::vector<int64_t>& hidden) { return hide(run, windows, fill, hidden); },
+                .pixels = {}};
   for (int64_t w = 0; w < windows.count(); ++w)
-    rectangles.push_back({windows.top(w), windows.left(w), windows.patch, windows.patch});
-  const bool by_changes = !fill.depends_on_mask() && run.start_local(rectangles, run.input());
-  Tensor score_before;
-  int64_t done = 0;  // samples: the image, then windows in `order`
-  while (const int64_t n = run.next_chunk(by_changes && done == 0 ? 1 : 1 + windows.count() - done)) {
-    std::vector<int64_t> hidden;  // of each sample the window; -1: the image itself
-    for (int64_t i = 0; i < n; ++i) hidden.push_back(done + i == 0 ? -1 : order[static_cast<size_t>(done + i - 1)]);
-    const Tensor scores = !by_changes ? run.score(hide(run, windows, fill, hidden))
-                          : done == 0 ? run.set_bases(run.input().unsqueeze(0))
-                                      : run.score_changes(as_changes(run, windows, fill, hidden));
-    if (done == 0) run.set_scores(score_before = scores[0]);
-    for (int64_t i = 0; i < n; ++i)
-      if (const int64_t w = hidden[static_cast<size_t>(i)]; w >= 0) drops.select(1, w).copy_(score_before - scores[i]);
-    done += n;
-  }
-  if (run.stopped())
-    run.warn("Stopped after " + std::to_string(std::max<int64_t>(done - 1, 0)) + " of " +
-             std::to_string(windows.count()) + " windows: those not tried count as 0.");
-  return drops;
+    places.rectangles.push_back({windows.top(w), windows.left(w), windows.patch, windows.patch});
+  if (!fill.depends_on_mask())
+    places.pixels = [&](int64_t w) {
+      const Tensor values = fill.of_point(w).expand_as(run.input());
+      return values.narrow(1, windows.top(w), windows.patch).narrow(2, windows.left(w), windows.patch);
+    };
+  return places;
 }
 
 void explain_input(MethodRun& run, const Scorer& scorer, const OcclusionOptions& options) {
   const Windows windows = windows_of(options, run.height(), run.width());
-  const Tensor drops = score_drops(run, windows, Fill(options.baseline, run.input(), scorer));
+  const Fill fill(options.baseline, run.input(), scorer);
+  const Tensor drops = score_drops(run, places_of(run, windows, fill)).t().contiguous();  // [T,windows]
   const Tensor coverage = sum_over_windows(drops[0].new_ones({windows.count()}), windows, run.height(), run.width());
   for (int64_t t = 0; t < run.targets(); ++t) {
     Explanation& result = run.results()[static_cast<size_t>(t)];

@@ -1,6 +1,7 @@
 #include <vitrail/shapley.h>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/where.h>
@@ -20,29 +21,42 @@ namespace vitrail {
 
 namespace {
 
-/// What every region adds, [d,T], and what all add together, [T]; undefined where the run stopped on the way.
+constexpr int64_t first_look = 4;  // units, where a tolerance is asked for
+
+/// What every region adds, [d,T], and what all add together, [T].
 struct Gains {
   Tensor by_region, all;
-  bool defined() const { return all.defined(); }
 };
 
-Gains follow(CoalitionScorer& scorer, const std::vector<int64_t>& order, int64_t point) {
-  const Tensor scores = scorer.score_path(at::zeros({scorer.regions()}, at::kDouble), order, point);
-  const int64_t steps = scorer.regions();
-  if (scores.size(0) <= steps) return {};
-  const Tensor gains = scores.narrow(0, 1, steps) - scores.narrow(0, 0, steps), by_region = at::empty_like(gains);
-  for (int64_t step = 0; step < steps; ++step) by_region[order[static_cast<size_t>(step)]].copy_(gains[step]);
-  return {by_region, scores[steps] - scores[0]};
+/// An order, and where it is asked for its reverse: the regions join one after the other, and leave again in the order
+/// in which they came, so that before each those show that come after it.
+CoalitionPath path_of(const ShapleyOptions& options, int64_t regions, int64_t unit) {
+  CoalitionPath path{draw_order(regions, options.seed, static_cast<uint64_t>(unit)), unit};
+  if (options.antithetic)  // the last one to leave leaves what there was in the beginning
+    for (int64_t i = 0; i + 1 < regions; ++i) path.regions.push_back(path.regions[static_cast<size_t>(i)]);
+  return path;
 }
 
-/// The mean over an order and, if asked for, its reverse.
-Gains follow_unit(CoalitionScorer& scorer, const ShapleyOptions& options, int64_t unit) {
-  std::vector<int64_t> order = draw_order(scorer.regions(), options.seed, static_cast<uint64_t>(unit));
-  Gains forth = follow(scorer, order, unit);
-  if (!options.antithetic || !forth.defined()) return forth;
-  std::reverse(order.begin(), order.end());
-  const Gains back = follow(scorer, order, unit);
-  return back.defined() ? Gains{(forth.by_region + back.by_region) / 2, (forth.all + back.all) / 2} : back;
+/// The mean over the order and its reverse.
+Gains read_path(const CoalitionPath& path, const Tensor& scores, int64_t regions, bool antithetic) {
+  Tensor gains = scores.narrow(0, 1, regions) - scores.narrow(0, 0, regions);
+  if (antithetic) {
+    const Tensor leaving = at::cat({scores.narrow(0, regions, regions), scores.narrow(0, 0, 1)});
+    gains = (gains + leaving.narrow(0, 0, regions) - leaving.narrow(0, 1, regions)) / 2;
+  }
+  const Tensor by_region = at::empty_like(gains);
+  for (int64_t i = 0; i < regions; ++i) by_region[path.regions[static_cast<size_t>(i)]].copy_(gains[i]);
+  return {by_region, scores[regions] - scores[0]};
+}
+
+/// Of the units from `first` on; fewer where the run stops.
+std::vector<Gains> follow(CoalitionScorer& scorer, const ShapleyOptions& options, int64_t first, int64_t count) {
+  std::vector<CoalitionPath> paths;
+  for (int64_t i = 0; i < count; ++i) paths.push_back(path_of(options, scorer.regions(), first + i));
+  std::vector<Gains> gains;
+  for (const Tensor& scores : scorer.score_paths(paths))
+    gains.push_back(read_path(paths[gains.size()], scores, scorer.regions(), options.antithetic));
+  return gains;
 }
 
 int64_t orders_a_unit(const ShapleyOptions& options) { return options.antithetic ? 2 : 1; }
@@ -63,17 +77,24 @@ void explain_input(MethodRun& run, const Scorer& model, const ShapleyOptions& op
   SettleRule rule(options.tolerance, options.top);
   const Tensor zeros = at::zeros({perturber.cells(), run.targets()}, at::kDouble);
   RunningMoments moments{zeros, zeros}, difference{zeros.select(0, 0), zeros.select(0, 0)};
+  LookSchedule looks(first_look);
   int64_t left_out = 0;
-  for (int64_t unit = 0; unit < units_of(options); ++unit) {
-    const Gains gains = follow_unit(scorer, options, unit);
-    if (!gains.defined()) break;
-    if (!at::isfinite(gains.by_region).all().item<bool>()) {
-      ++left_out;
-      continue;
+  for (int64_t done = 0; done < units_of(options);) {
+    const int64_t most = rule.is_asked() ? looks.until_next(done) : run.batch();
+    const int64_t wanted = std::min({most, run.batch(), units_of(options) - done});
+    const std::vector<Gains> found = follow(scorer, options, done, wanted);
+    for (const Gains& gains : found) {
+      if (at::isfinite(gains.by_region).all().item<bool>()) {
+        moments.add(gains.by_region);
+        difference.add(gains.all);
+      } else {
+        ++left_out;
+      }
     }
-    moments.add(gains.by_region);
-    difference.add(gains.all);
-    if (rule.is_asked() && rule.settled(estimate(moments, scorer.is_constant()), moments.count)) break;
+    done += static_cast<int64_t>(found.size());
+    if (static_cast<int64_t>(found.size()) < wanted) break;
+    if (rule.is_asked() && looks.is_due(done) && rule.settled(estimate(moments, scorer.is_constant()), moments.count))
+      break;
   }
   warn_of_stop(run, moments.count, units_of(options), options.antithetic ? "pairs of orders" : "orders");
   if (left_out > 0) run.warn(std::to_string(left_out) + " orders met a score that is not finite and were left out.");
@@ -85,9 +106,8 @@ void explain_input(MethodRun& run, const Scorer& model, const ShapleyOptions& op
 }
 
 Method::Cost cost(const ShapleyOptions& options, int64_t, int64_t, int64_t) {
-  const int64_t regions = options.grid * options.grid, orders = units_of(options) * orders_a_unit(options);
-  const bool shares_ends = !options.baseline.depends_on_sample() && options.baseline.name() != "linear";
-  return {.forwards = shares_ends ? 2 + orders * (regions - 1) : orders * (regions + 1)};
+  const int64_t regions = options.grid * options.grid;
+  return {.forwards = units_of(options) * (options.antithetic ? 2 * regions : regions + 1)};
 }
 
 const MethodDefinition<ShapleyOptions, Scorer>& definition() {
@@ -97,7 +117,7 @@ const MethodDefinition<ShapleyOptions, Scorer>& definition() {
        .family = "perturbation",
        .summary = "Shapley values of regions: what each adds when it joins the others in a random order.",
        .formula = "phi_i = mean over orders of g(regions before i, and i) - g(regions before i)",
-       .cost = "permutations x (grid^2 - 1) + 2",
+       .cost = "permutations x grid^2, or (grid^2 + 1) without reverses; less where coalitions repeat",
        .guarantees = "Sampled without bias, with a standard error. Sums to score - score of the baseline.",
        .source = "Castro, Gomez, Tejada: Polynomial calculation of the Shapley value based on sampling, 2009",
        .access = Access::scorer,
