@@ -20,6 +20,7 @@
 #include "ops/registry.h"
 #include "ops/window.h"
 
+#include "plan/device_layer.h"
 #include "plan/direct.h"
 
 namespace vitrail {
@@ -190,7 +191,8 @@ class ConvolutionStep : public Step {
   Tensor bias_, weight_;
 };
 
-/// Writes over x.
+}  // namespace
+
 void apply(const onednn::Activation& activation, Tensor& x) {
   const std::string& name = activation.name;
   if (name == "relu") x.relu_();
@@ -203,6 +205,8 @@ void apply(const onednn::Activation& activation, Tensor& x) {
   if (name == "leaky_relu") at::leaky_relu_(x, activation.numbers[0]);
   if (name == "hardtanh") at::hardtanh_(x, activation.numbers[0], activation.numbers[1]);
 }
+
+namespace {
 
 /// A convolution that looks at one position at a time is a matrix product over the channels: the call costs half.
 bool is_pointwise(const Layer& layer) {
@@ -458,6 +462,7 @@ std::unique_ptr<Step> make_layer_step(const Layer& layer, const Ints& input, con
 
 std::unique_ptr<Step> make_step(const DraftStep& draft, const Graph::Impl& graph, const StepOptions& options) {
   const Graph::Impl::Node& node = *draft.node;
+  if (draft.layer && !graph.device.is_cpu()) return make_device_layer(*draft.layer, options.precision);
   if (draft.layer) {
     const auto sizes = [&](int id) { return sizes_of(graph.values[id].traced.shape, options.batch); };
     const Ints input = sizes(draft.inputs[0]);

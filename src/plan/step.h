@@ -32,9 +32,12 @@ class Step {
   virtual int64_t bytes() const { return 0; }
 };
 
+/// Writes over x.
+void apply(const onednn::Activation& activation, Tensor& x);
+
 struct StepOptions {
   at::ScalarType precision = at::kFloat;
-  bool direct = true;       ///< layers by DirectLayer
+  bool direct = true;       ///< layers by DirectLayer, on the CPU
   int64_t batch = 1;        ///< samples that weights are packed for
   int64_t small_layer = 0;  ///< as in PlanOptions; both for libtorch's operators only
 };
