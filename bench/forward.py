@@ -36,8 +36,8 @@ PAUSE = 0.02  # for idle threads of the tool before to go to sleep
 class Vitrail:
     """A run of bench/time_graph: it measures itself."""
 
-    def __init__(self, model, batch, mode, threads):
-        command = [BUILD / "bench" / "time_graph", model, str(batch), mode, str(threads)]
+    def __init__(self, model, batch, mode, threads, device="cpu"):
+        command = [BUILD / "bench" / "time_graph", model, str(batch), mode, str(threads), device]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -1,9 +1,11 @@
 // Times runs of a graph on request, so that a driver can interleave them with a peer's.
 //
-//   time_graph MODEL BATCH MODE THREADS     then one line in, the seconds of one run out
+//   time_graph MODEL BATCH MODE THREADS [DEVICE]     then one line in, the seconds of one run out
 //
 // MODE: `plain`, the graph as it is; `gradient`, that and the gradient of the first output with respect to the input;
-// `plan` and `bf16`, the plan in float32 and in bf16; `profile` lists the steps of the plan with their times and ends.
+// `plan`, `bf16` and `fp16`, the plan in float32 and in these; `kernels` and `kernels-fp16`, without CUDA graphs;
+// `profile` lists the steps of the plan with their times and ends. A run begins with its input on the device and ends
+// with its output on the CPU.
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
@@ -35,10 +37,11 @@ void run_gradient(const Case& c) {
   gradient({c.graph.run({{c.input, leaf}}, {c.output})[0].select(1, 0)}, {leaf});
 }
 
-std::shared_ptr<const Plan> make_plan(const Case& c, const std::string& precision) {
+std::shared_ptr<const Plan> make_plan(const Case& c, const std::string& precision, bool graphs = true) {
   PlanOptions options;
   options.batch = c.x.size(0);
   options.precision = precision;
+  options.graphs = graphs;
   const Plan::Attempt attempt = Plan::make(c.graph, c.input, c.output, options);
   if (!attempt.plan) throw std::runtime_error("no plan: " + attempt.refusal);
   return attempt.plan;
@@ -59,27 +62,29 @@ void print_profile(const Plan& plan) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 5) throw std::invalid_argument("usage: time_graph MODEL BATCH MODE THREADS");
+  if (argc != 5 && argc != 6) throw std::invalid_argument("usage: time_graph MODEL BATCH MODE THREADS [DEVICE]");
   const std::string mode = argv[3];
   use_caching_allocator();
   at::set_num_threads(std::stoi(argv[4]));
-  const Graph graph = Graph::load(argv[1]);
+  const Graph graph = Graph::load(argv[1], {.device = argc > 5 ? argv[5] : "cpu"});
   std::vector<int64_t> sizes;
   for (const Dim& dim : graph.inputs()[0].shape) sizes.push_back(dim.at(std::stoi(argv[2])));
-  const Case c{graph, graph.inputs()[0].name, graph.outputs()[0].name, at::randn(sizes)};
+  const Case c{graph, graph.inputs()[0].name, graph.outputs()[0].name, at::randn(sizes).to(graph.device())};
 
   std::function<void()> run;
-  if (mode == "plain") run = [&] { graph.run({{c.input, c.x}}, {c.output}); };
+  if (mode == "plain") run = [&] { graph.run({{c.input, c.x}}, {c.output})[0].cpu(); };
   if (mode == "gradient") run = [&] { run_gradient(c); };
   if (mode == "profile") {
     print_profile(*make_plan(c, "float32"));
     return 0;
   }
-  if (mode == "plan" || mode == "bf16") {
-    const auto plan = make_plan(c, mode == "plan" ? "float32" : "bf16");
+  const bool kernels = mode.starts_with("kernels");
+  if (mode == "plan" || mode == "bf16" || mode == "fp16" || kernels) {
+    const std::string precision = mode == "plan" || mode == "kernels" ? "float32" : kernels ? "fp16" : mode;
+    const auto plan = make_plan(c, precision, !kernels);
     std::cerr << "chunk " << plan->chunk() << (plan->side_by_side() ? " side by side" : "") << ", difference "
               << plan->difference() << '\n';
-    run = [&c, plan] { plan->run(c.x); };
+    run = [&c, plan] { plan->run(c.x).cpu(); };
   }
   if (!run) throw std::invalid_argument("unknown mode " + mode);
   std::cout << "ready" << std::endl;

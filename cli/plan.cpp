@@ -50,8 +50,10 @@ void PlanArguments::add_to(CLI::App& app) {
                  "how scores are computed: auto (default), a plan made for this machine; none, the graph as it is; or "
                  "the plan that a result.json records")
       ->type_name("auto|none|FILE");
-  app.add_option("--precision", precision, "of scores: float32 (default) or bf16 where the processor computes in it")
-      ->check(CLI::IsMember({"float32", "bf16"}));
+  app.add_option("--precision", precision,
+                 "of scores: float32 (default, also on CUDA devices: it is the exact one), bf16 where the processor or "
+                 "device computes in it, fp16 on CUDA devices")
+      ->check(CLI::IsMember({"float32", "bf16", "fp16"}));
   app.add_option("--incremental", incremental,
                  "images that differ little from known ones: auto (default), compute what differs where that is found "
                  "to pay; none, always whole images")
@@ -75,9 +77,10 @@ PlanArguments::Choice PlanArguments::read_choice(const std::map<std::string, std
     choice.options.chunk = -1;
   }
   const std::string& found = choice.options.precision;
-  if (choice.options.chunk < 0 || choice.options.gradient_chunk < 0 || (found != "float32" && found != "bf16"))
+  if (choice.options.chunk < 0 || choice.options.gradient_chunk < 0 ||
+      (found != "float32" && found != "bf16" && found != "fp16"))
     throw UsageError("the plan in " + where + " is " + Json(recorded).dump() +
-                     "; expected a precision (float32 or bf16) and a chunk, a number in quotes.");
+                     "; expected a precision (float32, bf16 or fp16) and a chunk, a number in quotes.");
   return choice;
 }
 

@@ -4,7 +4,9 @@
 #
 #   VITRAIL_PYTHON   the interpreter to ask; default: .venv beside the sources, then python3
 #
-# Sets Libtorch_FOUND, Libtorch_VERSION, Libtorch_LIBRARY_DIR, Libtorch_INCLUDE_DIR.
+# Sets Libtorch_FOUND, Libtorch_VERSION, Libtorch_LIBRARY_DIR, Libtorch_INCLUDE_DIR; and Libtorch_CUDA_INCLUDE_DIRS, the
+# headers of CUDA's runtime, where libtorch is a CUDA build and they are all there: in the packages nvidia-cuda-runtime
+# and nvidia-cuda-crt beside it, or in the toolkit.
 
 if(NOT VITRAIL_PYTHON)
   find_program(VITRAIL_PYTHON NAMES python3 PATHS "${CMAKE_SOURCE_DIR}/.venv/bin" NO_DEFAULT_PATH)
@@ -52,5 +54,14 @@ if(Libtorch_FOUND AND NOT TARGET vitrail::torch)
   if(EXISTS "${Libtorch_LIBRARY_DIR}/libtorch_cuda.so")
     target_link_libraries(vitrail::torch INTERFACE -Wl,--no-as-needed "${Libtorch_LIBRARY_DIR}/libtorch_cuda.so"
                                                    "${Libtorch_LIBRARY_DIR}/libc10_cuda.so" -Wl,--as-needed)
+    file(GLOB _libtorch_cuda "${Libtorch_ROOT}/../nvidia/cu*/include" "${Libtorch_ROOT}/../nvidia/cuda_runtime/include")
+    set(_libtorch_places HINTS ${_libtorch_cuda} ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES include)
+    find_path(Libtorch_CUDA_RUNTIME_DIR cuda_runtime.h ${_libtorch_places})
+    find_path(Libtorch_CUDA_CRT_DIR crt/host_config.h ${_libtorch_places})
+    mark_as_advanced(Libtorch_CUDA_RUNTIME_DIR Libtorch_CUDA_CRT_DIR)
+    if(Libtorch_CUDA_RUNTIME_DIR AND Libtorch_CUDA_CRT_DIR)
+      set(Libtorch_CUDA_INCLUDE_DIRS "${Libtorch_CUDA_RUNTIME_DIR}" "${Libtorch_CUDA_CRT_DIR}")
+      list(REMOVE_DUPLICATES Libtorch_CUDA_INCLUDE_DIRS)
+    endif()
   endif()
 endif()

@@ -66,7 +66,7 @@ struct LayerInfo {
 };
 
 struct LoadOptions {
-  std::string device = "cpu";            ///< "cpu", "cuda", "cuda:1"
+  std::string device = "cpu";            ///< "cpu", "cuda", "cuda:1"; on CUDA, TF32 is off for the whole process
   bool double_precision = false;         ///< float64 parameters and arithmetic, for checks
   bool canonical = true;                 ///< false: no pattern rewrites, for exact comparison with an oracle
   std::vector<int64_t> input_size = {};  ///< {height, width} asked for; refused where the file fixes another size

@@ -14,10 +14,14 @@
 //   one
 //     after the other on all threads, or one on each thread.
 //
-// It stays on the CPU. It is compared with Graph::run when it is made, and refused where it differs. Where gradients
-// are asked for, the way back through a layer is a call of oneDNN too, which costs about as much as the layer; they are
-// once differentiable, and compared with the graph's. A plan is immutable and may be run from several threads at once.
-// The output depends on the chunk only by rounding; the same plan gives the same bytes.
+// Of a graph on a CUDA device the plan is for that device: the same folding, layers by cuDNN and cuBLAS with a ReLU in
+// the same kernel where they have one, and each chunk one CUDA graph (where vitrail was built with them, and where no
+// operator waits for the device).
+//
+// It is compared with Graph::run when it is made, and refused where it differs. Where gradients are asked for, on the
+// CPU, the way back through a layer is a call of oneDNN too, which costs about as much as the layer; they are once
+// differentiable, and compared with the graph's. A plan is immutable and may be run from several threads at once. The
+// output depends on the chunk only by rounding; the same plan gives the same bytes.
 
 #include <vitrail/graph.h>
 #include <vitrail/tensor.h>
@@ -31,18 +35,23 @@
 namespace vitrail {
 
 struct PlanOptions {
-  std::string precision = "float32";  ///< or bf16: half the bytes, for processors that compute in it
-  int64_t batch = 8;                  ///< samples that runs will bring at a time
-  int64_t chunk = 0;           ///< samples a pass; 0: the fastest of 1, 2, 4, 8 and the batch (up to 64), by timing
-  bool side_by_side = false;   ///< a chunk on each thread; chosen by timing where `chunk` is 0
+  /// "float32", on CUDA devices too (without TF32); "bf16", half the bytes, where the processor or device computes in
+  /// it; or "fp16", as many bytes and eight times as exact, on CUDA devices only.
+  std::string precision = "float32";
+  int64_t batch = 8;  ///< samples that runs will bring at a time
+  /// Samples a pass; 0: the fastest by timing, of 1, 2, 4, 8 and the batch (up to 64), on CUDA devices of 8, 16, 32 and
+  /// so on up to the batch (up to 512).
+  int64_t chunk = 0;
+  bool side_by_side = false;   ///< a chunk on each thread of the CPU; chosen by timing where `chunk` is 0
   bool gradients = false;      ///< run_recorded() is to be possible; it is in float32, by oneDNN itself
   int64_t gradient_chunk = 0;  ///< samples to differentiate at a time; 0: the fastest of 1, 2, 4 and 8, by timing
   bool direct = true;  ///< layers by oneDNN itself, where vitrail was built with it; else by libtorch's operators
+  bool graphs = true;  ///< CUDA graphs, where they can be; else kernels one by one
   /// Multiply-adds below which a layer is left to ATen's own kernels where libtorch's operators would have to prepare a
   /// call of oneDNN, which takes about 15 us.
   int64_t small_layer = 1'000'000;
   /// Refused where max |plan - graph| / max |graph| over the samples is more: as a default 1e-4 in float32 and 1.5e-2
-  /// in bf16, where also the samples must keep their order (rank correlation >= .95).
+  /// in bf16 and fp16, where also the samples must keep their order (rank correlation >= .95).
   double tolerance = 0;
   /// Runs of samples that differ from a known one in a rectangle (Scorer::local) compute again only what that touches:
   /// "auto", where it pays by timing when a size first comes; "none", never; or what a result recorded, "32x32:8
@@ -73,7 +82,8 @@ class Plan {
   static Attempt make(const Graph& graph, const std::string& input, const std::vector<std::string>& outputs,
                       const PlanOptions& options = {});
 
-  /// The value of the (first) output, float32, without gradients. `input` as Graph::run takes it, of any batch.
+  /// The value of the (first) output, float32, without gradients, on the graph's device. `input` as Graph::run takes
+  /// it, of any batch.
   Tensor run(const Tensor& input) const;
 
   /// The values of all outputs, in the order in which they were asked for.

@@ -151,6 +151,11 @@ class Examination {
       result_.warnings.push_back("all " + std::to_string(photos_.size()) + " photos get the same answer." + advice);
   }
 
+  /// A device works on when a run has returned.
+  static void wait_for(const Tensors& values) {
+    for (const Tensor& value : values) value.cpu();
+  }
+
   /// Seconds of a run: the median of a few, after one that warms up.
   static double time(const std::function<void()>& run) {
     using Clock = std::chrono::steady_clock;
@@ -174,13 +179,13 @@ class Examination {
         model_ ? model_->output_values() : std::vector<std::string>{graph_->outputs()[0].name};
     for (const int64_t batch : batches()) {
       const Tensor x = repeated(batch);
-      add_speed("plain", batch, batch, time([&] { graph_->run({{input(), x}}, outputs); }));
+      add_speed("plain", batch, batch, time([&] { wait_for(graph_->run({{input(), x}}, outputs)); }));
       PlanOptions options;
       options.batch = batch;
       options.samples = samples();
       const Plan::Attempt attempt = Plan::make(*graph_, input(), outputs, options);
       if (attempt.plan)
-        add_speed("plan", batch, attempt.plan->chunk(), time([&] { attempt.plan->run_all(x); }));
+        add_speed("plan", batch, attempt.plan->chunk(), time([&] { wait_for(attempt.plan->run_all(x)); }));
       else if (batch == 1)
         result_.warnings.push_back("there is no plan for this model: " + attempt.refusal + ".");
     }

@@ -16,10 +16,21 @@
 namespace vitrail {
 namespace {
 
+/// Of float32, libtorch lets cuDNN keep 10 of 23 bits (TF32) in convolutions; an explanation is compared with one from
+/// the CPU. This holds for the whole process, as libtorch's setting does.
+void compute_in_full_precision() {
+  at::globalContext().setAllowTF32CuDNN(false);
+  at::globalContext().setAllowTF32CuBLAS(false);
+}
+
 c10::Device parse_device(const std::string& text) {
   try {
     c10::Device device(text);
-    if (device.is_cpu() || (device.is_cuda() && at::globalContext().hasCUDA())) return device;
+    if (device.is_cpu()) return device;
+    if (device.is_cuda() && at::globalContext().hasCUDA()) {
+      compute_in_full_precision();
+      return c10::Device(c10::kCUDA, device.has_index() ? device.index() : c10::DeviceIndex{0});
+    }
     if (device.is_cuda())
       throw MachineError("device '" + text +
                          "' was asked for, but this libtorch sees no CUDA device. Use --device cpu.");

@@ -237,9 +237,11 @@ ModelOutput Model::read_outputs(const Tensors& values, int64_t samples) const { 
 
 ModelOutput Model::plan_outputs(const Tensor& inputs) const {
   at::NoGradGuard no_grad;
-  // oneDNN's activations swallow NaN, which would make a score of nothing look like one.
-  if (!plan_ || !std::isfinite(inputs.sum(at::kDouble).item<double>())) return outputs(inputs);
-  return read_outputs(plan_->run_all(to_layout(inputs)), inputs.size(0));
+  if (!plan_) return outputs(inputs);
+  const Tensor x = inputs.to(graph_->device());
+  // Activations inside of a library's kernels may swallow NaN, which would make a score of nothing look like one.
+  if (!std::isfinite(x.sum(at::kDouble).item<double>())) return outputs(inputs);
+  return read_outputs(plan_->run_all(to_layout(x)), inputs.size(0));
 }
 
 ModelOutput Model::recorded_outputs(const Tensor& inputs) const {

@@ -191,7 +191,10 @@ class Elementwise : public Operator {
     for (const Tensor& x : in)
       if (!x.is_cpu()) device = &x;
     Tensors operands;
-    for (const Tensor& x : in) operands.push_back(computable(beside(x, *device)));
+    for (const Tensor& x : in) {
+      const bool is_number = x.dim() == 0 && x.is_floating_point();  // ATen hands it to its kernels as an argument
+      operands.push_back(is_number ? x : computable(beside(x, *device)));
+    }
     const bool widened = operands[0].scalar_type() != in[0].scalar_type();
     const Tensor result = function_(operands);
     return {widened ? result.to(in[0].scalar_type()) : result};

@@ -19,8 +19,8 @@ struct DraftStep {
   std::vector<int> inputs;  ///< value numbers; of a layer: x, and what it adds
 };
 
-/// The steps from one value to others, in an order in which they can run. `direct`: layers are for DirectLayer, which
-/// can do more than libtorch's operators.
+/// The steps from one value to others, in an order in which they can run. `direct`: layers are for DirectLayer or a
+/// device, which can do more than libtorch's operators of oneDNN.
 std::vector<DraftStep> fuse(const Graph::Impl& graph, int input, const std::vector<int>& outputs, bool direct);
 
 }  // namespace vitrail

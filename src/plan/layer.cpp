@@ -135,7 +135,7 @@ std::optional<Affine> find_affine(const NodeSpec& node, const Tensors& constants
   if (constants.size() != 2) return std::nullopt;
   const auto constant = per_channel(constants[1 - position], rank, axis, channels);
   if (!constant) return std::nullopt;
-  const Tensor one = at::ones({channels}, at::kDouble), zero = at::zeros({channels}, at::kDouble);
+  const Tensor one = at::ones({channels}, constant->options()), zero = at::zeros({channels}, constant->options());
   if (node.op_type == "Mul") return Affine{*constant, zero};
   if (node.op_type == "Add") return Affine{one, *constant};
   if (node.op_type == "Sub") return position == 0 ? Affine{one, -*constant} : Affine{-one, *constant};

@@ -70,7 +70,9 @@ LocalRuns::~LocalRuns() = default;
 
 std::unique_ptr<LocalRuns> LocalRuns::make(std::shared_ptr<const Plan::Impl> plan, std::vector<ImagePatch> rectangles,
                                            bool channels_first, int64_t batch) {
-  if (!plan->incremental || plan->outputs.size() != 1 || rectangles.empty() || !can_be_local(*plan)) return nullptr;
+  if (!plan->device.is_cpu() || !plan->incremental || plan->outputs.size() != 1 || rectangles.empty() ||
+      !can_be_local(*plan))
+    return nullptr;
   auto impl = std::make_unique<Impl>();
   impl->plan = std::move(plan);
   impl->rectangles = std::move(rectangles);

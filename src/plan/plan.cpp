@@ -4,6 +4,7 @@
 #include "vitrail/plan.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
@@ -26,6 +27,7 @@
 
 #include "ops/describe.h"
 #include "ops/failure.h"
+#include "plan/cuda_graph.h"
 #include "plan/direct.h"
 #include "plan/openmp.h"
 #include "plan/plan_impl.h"
@@ -42,7 +44,8 @@ struct Refusal {
 
 constexpr double kRankAgreement = 0.95;
 constexpr int64_t kDefaultSamples = 16, kSamplesAPass = 8;
-constexpr int64_t kMostTimed = 64;  ///< larger chunks are never faster on a CPU
+constexpr int64_t kMostTimed = 64;           ///< larger chunks are never faster on a CPU
+constexpr int64_t kMostTimedOnDevice = 512;  ///< by then a GPU is full
 constexpr uint64_t kSeed = 1;
 
 /// "auto", "none", or what LocalRuns::record() said.
@@ -73,13 +76,21 @@ std::string number(double value) {
 at::ScalarType parse_precision(const std::string& name) {
   if (name == "float32") return at::kFloat;
   if (name == "bf16") return at::kBFloat16;
-  throw UsageError("unknown precision '" + name + "'; expected float32 or bf16.");
+  if (name == "fp16") return at::kHalf;
+  throw UsageError("unknown precision '" + name + "'; expected float32, bf16 or fp16.");
 }
+
+std::string name_of(at::ScalarType precision) {
+  return precision == at::kFloat ? "float32" : precision == at::kHalf ? "fp16" : "bf16";
+}
+
+double usual_tolerance(at::ScalarType precision) { return precision == at::kFloat ? 1e-4 : 1.5e-2; }
 
 /// What must hold before any work is done.
 void check_possible(const Graph::Impl& graph, int input, const std::vector<int>& outputs, at::ScalarType precision) {
-  if (!graph.device.is_cpu()) throw Refusal{"plans are for the CPU, the model is on " + graph.device.str()};
-  if (!onednn::is_linked() && !onednn::available()) throw Refusal{"this libtorch has no fused oneDNN operators"};
+  const bool on_cpu = graph.device.is_cpu();
+  if (on_cpu && !onednn::is_linked() && !onednn::available())
+    throw Refusal{"this libtorch has no fused oneDNN operators"};
   if (graph.float_type != at::kFloat) throw Refusal{"the model computes in float64"};
   if (!graph.batch.generalises) throw Refusal{"the model cannot run several samples at once: " + graph.batch.reason};
   for (const int id : outputs)
@@ -90,24 +101,45 @@ void check_possible(const Graph::Impl& graph, int input, const std::vector<int>&
     if (!is_by_sample(graph.values[id].traced.shape))
       throw Refusal{"'" + graph.values[id].name + "' has the shape " + to_string(graph.values[id].traced.shape) +
                     "; plans need one row a sample"};
-  if (precision == at::kBFloat16 && !onednn::has_bf16())
+  if (on_cpu && precision == at::kBFloat16 && !onednn::has_bf16())
     throw Refusal{"this processor has no bf16 arithmetic (AVX512-BF16 or AMX)"};
+  if (on_cpu && precision == at::kHalf)
+    throw Refusal{"fp16 is for CUDA devices and the model is on the CPU, whose kernels compute in float32 or bf16"};
+}
+
+/// Where an operator reads a constant without waiting for the device: numbers that become arguments of a kernel on the
+/// CPU, positions that a kernel reads on the device.
+Tensor placed(const Tensor& constant, const NodeSpec& node, size_t input, const c10::Device& device) {
+  const std::string& op = node.op_type;
+  const bool is_number = constant.numel() == 1 && ((op == "Pow" && input == 1) || (op == "Pad" && input == 2));
+  if (is_number) return constant.reshape({}).cpu();
+  const bool holds_positions = input == 1 && (op.starts_with("Gather") || op.starts_with("Scatter"));
+  const bool is_mask = input == 0 && op == "Where";
+  return constant.dim() > 0 && (holds_positions || is_mask) ? constant.to(device) : constant;
 }
 
 /// Slots for the values that the steps use, steps bound to them.
 void bind_steps(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftStep> drafts, int input,
                 const std::vector<int>& outputs, const StepOptions& options) {
   std::unordered_map<int, int> slots;
+  const auto new_slot = [&](int id, const Tensor& constant) {
+    plan.constants.push_back(constant);
+    plan.values.push_back(id);
+    return static_cast<int>(plan.values.size()) - 1;
+  };
   const auto slot = [&](int id) {
     if (id == Plan::Impl::kAbsent) return id;
-    const auto [it, is_new] = slots.emplace(id, static_cast<int>(slots.size()));
-    if (is_new) {
-      Tensor constant = graph.values[id].constant;
-      if (constant.defined() && constant.scalar_type() == at::kFloat) constant = constant.to(plan.precision);
-      plan.constants.push_back(constant);
-      plan.values.push_back(id);
-    }
-    return it->second;
+    if (const auto known = slots.find(id); known != slots.end()) return known->second;
+    Tensor constant = graph.values[id].constant;
+    if (constant.defined() && constant.scalar_type() == at::kFloat) constant = constant.to(plan.precision);
+    return slots[id] = new_slot(id, constant);
+  };
+  const auto input_slot = [&](const DraftStep& draft, size_t i) {
+    const int id = draft.inputs[i];
+    if (plan.device.is_cpu() || id == Plan::Impl::kAbsent || draft.layer) return slot(id);
+    const Tensor& constant = graph.values[id].constant;
+    const Tensor here = constant.defined() ? placed(constant, draft.node->spec, i, plan.device) : constant;
+    return here.is_same(constant) ? slot(id) : new_slot(id, here);
   };
   plan.input = slot(input);
   for (const int id : outputs) plan.outputs.push_back(slot(id));
@@ -119,8 +151,9 @@ void bind_steps(Plan::Impl& plan, const Graph::Impl& graph, std::vector<DraftSte
     about.op = draft.op;
     about.node = draft.node->spec.name;
     about.details = bound.step->details();
-    for (const int id : draft.inputs) {
-      bound.inputs.push_back(slot(id));
+    for (size_t i = 0; i < draft.inputs.size(); ++i) {
+      const int id = draft.inputs[i];
+      bound.inputs.push_back(input_slot(draft, i));
       if (id != Plan::Impl::kAbsent) about.inputs.push_back(graph.values[id].name);
     }
     for (const int id : draft.node->outputs) bound.outputs.push_back(slot(id));
@@ -187,8 +220,8 @@ void compare(Plan::Impl& plan, const Tensor& found, const Tensor& expected, doub
   if (plan.precision == at::kFloat || found.size(0) < 2) return;
   const double agreement = rank_agreement(found, expected);
   if (!(agreement >= kRankAgreement))
-    throw Refusal{"in bf16 the samples change their order (rank correlation " + number(agreement) + ", asked for " +
-                  number(kRankAgreement) + ")"};
+    throw Refusal{"in " + name_of(plan.precision) + " the samples change their order (rank correlation " +
+                  number(agreement) + ", asked for " + number(kRankAgreement) + ")"};
 }
 
 /// The samples, again and again, up to a number.
@@ -229,22 +262,28 @@ Fastest find_fastest(size_t candidates, const std::function<void(size_t candidat
   return fastest;
 }
 
-/// 1, 2, 4, 8 and `samples`, as far as there are so many.
-std::vector<int64_t> possible_chunks(int64_t samples) {
+/// On a CPU 1, 2, 4, 8 samples and all of them; on a device, where little work leaves most of it idle, 8, 16, 32 and so
+/// on.
+std::vector<int64_t> possible_chunks(const Plan::Impl& plan, int64_t samples) {
   std::set<int64_t> chunks = {samples};
-  for (const int64_t chunk : {1, 2, 4, 8})
-    if (chunk < samples) chunks.insert(chunk);
+  const int64_t least = plan.device.is_cpu() ? 1 : 8, most = plan.device.is_cpu() ? 8 : samples;
+  for (int64_t chunk = least; chunk <= most && chunk < samples; chunk *= 2) chunks.insert(chunk);
   return {chunks.begin(), chunks.end()};
 }
 
 /// Of chunks, and side by side where that occupies every thread: what takes least for the batch.
 Split fastest_split(Plan::Impl& plan, const Tensor& batch) {
-  const int64_t samples = batch.size(0), threads = at::get_num_threads();
+  const int64_t samples = batch.size(0), threads = plan.device.is_cpu() ? at::get_num_threads() : 1;
   std::vector<Split> splits;
-  for (const int64_t chunk : possible_chunks(samples)) splits.push_back({chunk, false});
-  for (const int64_t chunk : possible_chunks(samples))
+  for (const int64_t chunk : possible_chunks(plan, samples)) splits.push_back({chunk, false});
+  for (const int64_t chunk : possible_chunks(plan, samples))
     if (threads > 1 && chunk * threads <= samples) splits.push_back({chunk, true});
-  const Fastest fastest = find_fastest(splits.size(), [&](size_t i) { plan.run(batch, splits[i]); });
+  const auto run = [&](size_t i) {
+    plan.run(batch, splits[i]);
+    plan.wait_for_device();
+  };
+  for (size_t i = 0; plan.graphs && i < splits.size(); ++i) run(i);  // graphs are made from the second run on
+  const Fastest fastest = find_fastest(splits.size(), run);
   plan.seconds = fastest.seconds / static_cast<double>(samples);
   return splits[fastest.candidate];
 }
@@ -264,7 +303,7 @@ constexpr int64_t kGradientSamples = 8;
 /// Compares the gradients of the plan and of the graph; and how many samples are best differentiated at a time.
 void add_gradients(Plan::Impl& plan, const Graph& graph, const std::string& input,
                    const std::vector<std::string>& outputs, const Tensor& samples, int64_t chunk) {
-  if (plan.precision != at::kFloat) plan.why_no_gradients = "the plan computes in bf16";
+  if (plan.precision != at::kFloat) plan.why_no_gradients = "the plan computes in " + name_of(plan.precision);
   if (!plan.direct) plan.why_no_gradients = "the plan computes by libtorch's operators";
   if (!at::isFloatingType(plan.input_type)) plan.why_no_gradients = "the input is of whole numbers";
   if (!plan.why_no_gradients.empty()) return;
@@ -290,7 +329,7 @@ void add_gradients(Plan::Impl& plan, const Graph& graph, const std::string& inpu
                             " of their size (allowed: " + number(kGradientTolerance) + ")";
     return;
   }
-  const std::vector<int64_t> chunks = chunk > 0 ? std::vector<int64_t>{chunk} : possible_chunks(x.size(0));
+  const std::vector<int64_t> chunks = chunk > 0 ? std::vector<int64_t>{chunk} : possible_chunks(plan, x.size(0));
   plan.gradient_chunk = chunks[find_fastest(chunks.size(), [&](size_t i) { in_chunks(chunks[i], by_plan); }).candidate];
 }
 
@@ -310,11 +349,35 @@ void measure(Plan::Impl& plan, const Tensor& x) {
   const int64_t samples = x.size(0);
   double last = now();
   plan.run_chunk(x, [&](size_t step, const Tensors& out, const Tensors& in, const Tensors& slots) {
+    plan.wait_for_device();
     plan.steps[step].seconds = (now() - last) / static_cast<double>(samples);
     plan.steps[step].bytes = bytes_of({&out}) / samples;
     plan.bytes_per_sample = std::max(plan.bytes_per_sample, bytes_of({&out, &in, &slots}) / samples);
     last = now();
   });
+}
+
+/// On a CUDA device, where vitrail was built with them.
+void use_graphs(Plan::Impl& plan) {
+  if (!plan.device.is_cuda() || !cuda::has_graphs()) return;
+  plan.graphs = std::make_unique<cuda::GraphRuns>(plan.device,
+                                                  [inside = &plan](const Tensor& x) { return inside->run_chunk(x); });
+}
+
+/// Of the chosen chunk alone: those of the others give their memory back. Without graphs where that fails, or where a
+/// replay on other values is not what the kernels give one by one.
+void record_graph(Plan::Impl& plan, const Tensor& samples) {
+  use_graphs(plan);
+  const Tensor some = plan.prepared(samples),
+               others = plan.prepared(samples.flip(0).mul(0.5).to(samples.scalar_type()));
+  for (int i = 0; i < 2; ++i) plan.graphs->run(some);
+  bool works = plan.graphs->recorded() > 0;
+  if (works) {
+    const Tensors found = plan.graphs->run(others), expected = plan.run_chunk(others);
+    for (size_t i = 0; i < found.size(); ++i)
+      works = works && relative_difference(found[i], expected[i]) <= usual_tolerance(plan.precision);
+  }
+  if (!works) plan.graphs = nullptr;
 }
 
 /// Noise of growing contrast, so that the samples' outputs differ.
@@ -333,6 +396,18 @@ bool is_by_sample(const Shape& shape) {
          std::all_of(shape.begin() + 1, shape.end(), [](const Dim& dim) { return dim.per_batch == 0; });
 }
 
+Tensor Plan::Impl::prepared(const Tensor& x) const {
+  // Out of pinned memory the copy runs beside what the device computes and the CPU does next.
+  const bool travels = x.device() != device && x.is_cpu();
+  Tensor here = travels ? x.pin_memory().to(device, x.scalar_type(), /*non_blocking=*/true) : x.to(device);
+  if (here.scalar_type() == at::kFloat) here = here.to(precision);
+  return here.dim() == 4 && here.is_floating_point() ? here.contiguous(at::MemoryFormat::ChannelsLast) : here;
+}
+
+void Plan::Impl::wait_for_device() const {
+  if (!device.is_cpu()) at::accelerator::synchronizeDevice(device.index());
+}
+
 Tensors Plan::Impl::run_chunk(const Tensor& x, const Watch& watch) const {
   c10::InferenceMode inference;
   return run_steps(x, watch);
@@ -342,9 +417,7 @@ Tensors Plan::Impl::run_steps(const Tensor& x, const Watch& watch) const {
   RunContext context;
   context.batch = x.size(0);
   Tensors slots(constants.size());
-  slots[input] = x.scalar_type() == at::kFloat ? x.to(precision) : x;
-  if (slots[input].dim() == 4 && slots[input].is_floating_point())
-    slots[input] = slots[input].contiguous(at::MemoryFormat::ChannelsLast);
+  slots[input] = prepared(x);
   for (size_t n = 0; n < bound.size(); ++n) {
     const Bound& step = bound[n];
     Tensors in(step.inputs.size());
@@ -381,7 +454,8 @@ Tensors Plan::Impl::run(const Tensor& x, const Split& split) const {
     const auto one_thread = split.side_by_side ? std::make_optional<OneThread>() : std::nullopt;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i * split.chunk;
-      parts[static_cast<size_t>(i)] = run_chunk(x.narrow(0, first, std::min(split.chunk, samples - first)));
+      const Tensor chunk = x.narrow(0, first, std::min(split.chunk, samples - first));
+      parts[static_cast<size_t>(i)] = graphs ? graphs->run(prepared(chunk)) : run_chunk(chunk);
     }
   };
   if (split.side_by_side)
@@ -427,21 +501,25 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
     const int64_t pass = std::min(options.batch, kSamplesAPass);
     const Tensors expected =
         in_passes(samples, pass, [&](const Tensor& x) { return graph.run({{input, x}}, outputs); });
-    impl->direct = options.direct && onednn::is_linked();
-    bind_steps(*impl, inside, fuse(inside, from, to, impl->direct), from, to,
+    const bool on_cpu = inside.device.is_cpu();
+    impl->device = inside.device;
+    impl->direct = on_cpu && options.direct && onednn::is_linked();
+    bind_steps(*impl, inside, fuse(inside, from, to, impl->direct || !on_cpu), from, to,
                {.precision = impl->precision,
                 .direct = impl->direct,
                 .gradients = options.gradients && impl->direct && impl->precision == at::kFloat,
                 .batch = pass,
                 .small_layer = options.small_layer});
-    const double usual = impl->precision == at::kFloat ? 1e-4 : 1.5e-2;
+    const double tolerance = options.tolerance > 0 ? options.tolerance : usual_tolerance(impl->precision);
     const Tensors found = in_passes(samples, pass, [&](const Tensor& x) { return impl->run(x, {pass}); });
-    for (size_t i = 0; i < to.size(); ++i)
-      compare(*impl, found[i], expected[i], options.tolerance > 0 ? options.tolerance : usual);
+    for (size_t i = 0; i < to.size(); ++i) compare(*impl, found[i], expected[i], tolerance);
     if (options.gradients) add_gradients(*impl, graph, input, outputs, samples, options.gradient_chunk);
-    impl->split = options.chunk > 0 ? Split{options.chunk, options.side_by_side}
-                                    : fastest_split(*impl, repeat_to(samples, std::min(options.batch, kMostTimed)));
+    if (options.graphs) use_graphs(*impl);
+    const int64_t most_timed = std::min(options.batch, on_cpu ? kMostTimed : kMostTimedOnDevice);
+    impl->split = options.chunk > 0 ? Split{options.chunk, on_cpu && options.side_by_side}
+                                    : fastest_split(*impl, repeat_to(samples, most_timed).to(impl->device));
     measure(*impl, samples.narrow(0, 0, std::min(impl->split.chunk, samples.size(0))));
+    if (impl->graphs) record_graph(*impl, repeat_to(samples, std::min(impl->split.chunk, options.batch)));
   } catch (const Refusal& refusal) {
     return {nullptr, refusal.why};
   } catch (const OutOfMemoryError&) {
@@ -484,7 +562,7 @@ Tensors Plan::run_all(const Tensor& input) const {
 const std::vector<PlanStep>& Plan::steps() const { return impl_->steps; }
 int64_t Plan::chunk() const { return impl_->split.chunk; }
 bool Plan::side_by_side() const { return impl_->split.side_by_side; }
-std::string Plan::precision() const { return impl_->precision == at::kFloat ? "float32" : "bf16"; }
+std::string Plan::precision() const { return name_of(impl_->precision); }
 bool Plan::has_gradients() const { return impl_->has_gradients; }
 const std::string& Plan::why_no_gradients() const { return impl_->why_no_gradients; }
 double Plan::difference() const { return impl_->difference; }
@@ -499,13 +577,17 @@ int64_t Plan::bytes_of_weights() const {
 }
 
 std::map<std::string, std::string> Plan::record() const {
+  const bool on_cpu = impl_->device.is_cpu();
   std::map<std::string, std::string> record = {{"engine", "plan"},
                                                {"precision", precision()},
-                                               {"kernels", impl_->direct ? "oneDNN" : "libtorch"},
+                                               {"kernels", !on_cpu         ? "cuDNN"
+                                                           : impl_->direct ? "oneDNN"
+                                                                           : "libtorch"},
                                                {"chunk", std::to_string(chunk())},
                                                {"side_by_side", side_by_side() ? "yes" : "no"},
                                                {"threads", std::to_string(at::get_num_threads())},
                                                {"difference", number(difference())}};
+  if (!on_cpu) record["graphs"] = impl_->graphs ? "yes" : "no";
   if (!impl_->incremental) record["incremental"] = "none";
   if (has_gradients()) {
     record["gradients"] = "plan";

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "plan/cuda_graph.h"
 #include "plan/step.h"
 #include "vitrail/plan.h"
 
@@ -41,6 +42,8 @@ struct Plan::Impl {
   std::vector<int> outputs;
   at::ScalarType precision = at::kFloat, input_type = at::kFloat;
   bool direct = false;
+  c10::Device device = c10::Device(c10::kCPU);
+  std::unique_ptr<cuda::GraphRuns> graphs;  ///< of run_chunk(), on a CUDA device; null: its kernels one by one
   Shape input_shape;
 
   std::vector<PlanStep> steps;
@@ -61,6 +64,8 @@ struct Plan::Impl {
   /// The same without gradients.
   Tensors run_chunk(const Tensor& x, const Watch& watch = {}) const;
   Tensors run(const Tensor& x, const Split& split) const;
+  Tensor prepared(const Tensor& x) const;  ///< as the first step wants it: where, in what precision and order
+  void wait_for_device() const;
 
   bool incremental = true;  ///< local runs are allowed (vitrail/plan.h)
   /// What was found of local runs, by the size of what changes: samples a pass, 0 where they do not pay.

@@ -491,7 +491,8 @@ TEST_F(PlanTest, RefusesWrongCalls) {
   const Graph graph = Graph::load(deep_net().save());
   PlanOptions options;
   options.precision = "float16";
-  EXPECT_THAT(message_of<UsageError>([&] { Plan::make(graph, "x", "y", options); }), HasSubstr("float32 or bf16"));
+  EXPECT_THAT(message_of<UsageError>([&] { Plan::make(graph, "x", "y", options); }),
+              HasSubstr("float32, bf16 or fp16"));
   EXPECT_THAT(message_of<UsageError>([&] { Plan::make(graph, "x", "z"); }), HasSubstr("'z'"));
   const auto plan = Plan::make(graph, "x", "y").plan;
   ASSERT_TRUE(plan);

@@ -15,6 +15,7 @@
 #include "ops/registry.h"
 #include "ops/window.h"
 #include "plan/activation.h"
+#include "plan/device_layer.h"
 #include "plan/recorded_layer.h"
 
 namespace vitrail {
@@ -447,6 +448,7 @@ std::unique_ptr<Step> make_layer_step(const Layer& layer, const Ints& input, con
 
 std::unique_ptr<Step> make_step(const DraftStep& draft, const Graph::Impl& graph, const StepOptions& options) {
   const Graph::Impl::Node& node = *draft.node;
+  if (draft.layer && !graph.device.is_cpu()) return make_device_layer(*draft.layer, options.precision);
   if (draft.layer) {
     const auto sizes = [&](int id) { return sizes_of(graph.values[id].traced.shape, options.batch); };
     const Ints input = sizes(draft.inputs[0]);

@@ -34,7 +34,7 @@ class Step {
 
 struct StepOptions {
   at::ScalarType precision = at::kFloat;
-  bool direct = true;       ///< layers by DirectLayer
+  bool direct = true;       ///< layers by DirectLayer, on the CPU
   bool gradients = false;   ///< runs may record gradients; of DirectLayers in float32 only
   int64_t batch = 1;        ///< samples that weights are packed for
   int64_t small_layer = 0;  ///< as in PlanOptions; both for libtorch's operators only

@@ -49,7 +49,7 @@ def bash(line, folder):
     [
         ("vitrail exp", ["explain"]),
         ("vitrail explain net.onnx --pla", ["--plan"]),
-        ("vitrail explain net.onnx cat.png --precision ", ["float32", "bf16"]),
+        ("vitrail explain net.onnx cat.png --precision ", ["float32", "bf16", "fp16"]),
         ("vitrail explain net.onnx cat.png --precision=b", ["bf16"]),
         ("vitrail explain net.onnx -m occ", ["occlusion"]),
         ("vitrail explain net.onnx -m saliency,occ", ["saliency,occlusion"]),
@@ -182,7 +182,7 @@ def test_fish_offers_what_fits(folder, line, expected):
         (["vitrail", "exp"], ["explain"]),
         (["vitrail", "explain", "net.onnx", "-m", "sobol:grid=8,des"], ["sobol:grid=8,designs="]),
         (["vitrail", "explain", "net.onnx", "-t", "tab"], ["tabby_cat"]),
-        (["vitrail", "explain", "net.onnx", "--precision", ""], ["float32", "bf16"]),
+        (["vitrail", "explain", "net.onnx", "--precision", ""], ["float32", "bf16", "fp16"]),
         (["vitrail", "explain", "net"], ["files"]),
         (["vitrail", "explain", "net.onnx", "cat.png", "-o", ""], ["folders"]),
         (["vitrail", "explain", "net.onnx", "-m", "rise:baseline=b"], ["rise:baseline=black", "rise:baseline=blur"]),

@@ -112,6 +112,14 @@ def test_a_precision_that_cannot_be_is_said_and_replaced(net, photo, tmp_path):
         assert "there is no bf16 plan for this model, scores are in float32" in run.stderr
 
 
+def test_fp16_is_for_devices(net, photo, tmp_path):
+    run = vitrail("explain", net, photo, "-o", tmp_path, "-m", "occlusion", "--precision", "fp16")
+    assert run.returncode == 0, run.stderr
+    assert "there is no fp16 plan for this model, scores are in float32: fp16 is for CUDA devices" in run.stderr
+    plan = json.loads((tmp_path / "photo/result.json").read_text())["explanations"][0]["plan"]
+    assert plan["precision"] == "float32" and "graphs" not in plan
+
+
 def test_a_model_without_a_plan_is_explained_all_the_same(photo, tmp_path):
     """Its samples see each other, so that they run one by one."""
     nodes = [

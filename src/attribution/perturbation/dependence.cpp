@@ -79,7 +79,7 @@ struct GroupSums {
 /// The statistic of all rows, first, and of all but each group: [1+G,d].
 Tensor kernel_statistics(const GroupSums& sums) {
   const auto all_and_without = [](const Tensor& pairs) {  // [G,G,k] -> [1+G,k]
-    const Tensor total = pairs.sum({0, 1}).unsqueeze(0);
+    const Tensor total = pairs.sum(at::IntArrayRef({0, 1})).unsqueeze(0);
     const Tensor diagonal = pairs.diagonal(0, 0, 1).transpose(0, 1);
     return at::cat({total, total - pairs.sum(0) - pairs.sum(1) + diagonal});
   };

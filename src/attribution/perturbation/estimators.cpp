@@ -69,7 +69,7 @@ CellEstimate ratio_of_means(const Tensor& j, const Tensor& v, const Tensor& is_c
 CellEstimate jansen(const Units& units) {
   const double n = points(units);
   const Tensor j = (units.a.unsqueeze(2) - units.c).square().mean(1) / 2;
-  const Tensor v = (units.a - units.a.mean({0, 1})).square().mean(1) * (n / (n - 1));
+  const Tensor v = (units.a - units.a.mean(at::IntArrayRef({0, 1}))).square().mean(1) * (n / (n - 1));
   return ratio_of_means(j, v, constant_outputs(units.a, v.mean(0)));
 }
 
@@ -118,7 +118,8 @@ CellEstimate estimate_indices(IndexEstimator estimator, const std::vector<PickFr
   const Units units(replicates);
   if (estimator == IndexEstimator::jansen) return jansen(units);
   const double n = points(units);
-  const Tensor variance = (units.a - units.a.mean({0, 1})).square().mean({0, 1}) * (n / (n - 1));
+  const Tensor variance =
+      (units.a - units.a.mean(at::IntArrayRef({0, 1}))).square().mean(at::IntArrayRef({0, 1})) * (n / (n - 1));
   const Tensor is_constant = constant_outputs(units.a, variance), zero = variance.new_zeros({});
   const Tensor index = pooled_index(estimator, units);
   const Tensor error = points(units) > 2 ? index_error(estimator, units) : at::zeros_like(index);
@@ -129,7 +130,7 @@ CellEstimate root_mean_square_change(const std::vector<PickFreezeScores>& replic
   const Units units(replicates);
   const CellEstimate square = mean_of_units((units.a.unsqueeze(2) - units.c).square().mean(1));
   const Tensor root = square.value.sqrt();
-  const Tensor variance = (units.a - units.a.mean({0, 1})).square().mean({0, 1});
+  const Tensor variance = (units.a - units.a.mean(at::IntArrayRef({0, 1}))).square().mean(at::IntArrayRef({0, 1}));
   return {root, square.standard_error / or_one(2 * root), constant_outputs(units.a, variance)};
 }
 
