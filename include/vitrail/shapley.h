@@ -39,11 +39,11 @@
 
 namespace vitrail {
 
-/// Cost: permutations x d forwards at most (each order adds one without its reverse); less where `tolerance` or `top` is
-/// reached. Neighbouring coalitions differ in one region, so that a model's plan may compute only what that changes
+/// Cost: permutations x d forwards at most (each order adds one without its reverse); less where `tolerance` or `top`
+/// is reached. Neighbouring coalitions differ in one region, so that a model's plan may compute only what that changes
 /// (Execution::incremental), of a batch of orders side by side. Standard error over the pairs of orders. Order m is a
-/// function of (seed, m). Stopped early: the mean of the finished orders; of a batch side by side none is finished before
-/// the others, and its forwards are not counted.
+/// function of (seed, m). Stopped early: the mean of the finished orders; of a batch side by side none is finished
+/// before the others, and its forwards are not counted.
 struct ShapleyOptions {
   int64_t grid = 8;           ///< cells along a side
   int64_t permutations = 16;  ///< orders, with the reversed ones: the error falls with the root of their number
