@@ -150,13 +150,16 @@ Tensor CoalitionScorer::move_along(std::span<const CoalitionPath> paths) {
   return at::stack(scores);
 }
 
+/// Side by side they share the calls of the kernels; a run that is stopped loses those that it is on.
+constexpr int64_t kPathsAtOnce = 4;
+
 std::vector<Tensor> CoalitionScorer::score_paths(std::span<const CoalitionPath> paths) {
   std::vector<Tensor> complete;
   const bool moves = moves_images();
   while (complete.size() < paths.size()) {
     const auto rest = paths.subspan(complete.size());
     const auto wanted = static_cast<int64_t>(rest.size()), steps = static_cast<int64_t>(rest[0].regions.size());
-    const int64_t n = moves ? run_.next_chunk(wanted, 1 + steps) : 1;
+    const int64_t n = moves ? run_.next_chunk(std::min(wanted, kPathsAtOnce), 1 + steps) : 1;
     if (n == 0) break;
     const Tensor scores = moves ? move_along(rest.first(static_cast<size_t>(n))) : score_path(rest[0]).unsqueeze(1);
     if (scores.size(0) <= steps) {
