@@ -302,7 +302,7 @@ struct DirectLayer::Impl {
     if (added.defined())
       key.other = may_overwrite || added.data_ptr() != other.data_ptr() ? Other::in_place : Other::apart;
     const auto ready = find(key);
-    const Tensor y = key.other == Other::in_place ? added : empty(*ready, x);
+    Tensor y = key.other == Other::in_place ? added : empty(*ready, x);
     ready->run(x, added, y);
     if (is_convolution || input.dim() == 2) return y;
     std::vector<int64_t> sizes = input.sizes().vec();
