@@ -88,25 +88,20 @@ def kernel_shap(problem, samples=512, grid=8):
     return values[0, 0, step // 2 :: step, step // 2 :: step].numpy()
 
 
-class Partition:
-    """shap's Partition explainer; the hierarchy of the image is made beforehand, once for all images of a size."""
+def partition(problem, evaluations=500):
+    """shap's Partition explainer as its image examples make it: with the hierarchy of the image, which takes most of the time
+    of a small net and could be kept for images of the same size."""
 
-    def __init__(self, problem):
-        def function(images):
-            x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float()
-            with torch.no_grad():
-                return problem.network(x).numpy()
+    def function(images):
+        x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float()
+        with torch.no_grad():
+            return problem.network(x).numpy()
 
-        shape = (problem.size, problem.size, 3)
-        masker = shap.maskers.Image(np.zeros(shape, np.float32), shape)
-        self.explainer = shap.PartitionExplainer(function, masker)
-        self(problem, 10)  # compiles
-
-    def __call__(self, problem, evaluations=500):
-        image = problem.input.permute(0, 2, 3, 1).numpy()
-        with contextlib.redirect_stderr(io.StringIO()):
-            values = self.explainer(image, max_evals=evaluations, outputs=[problem.target], silent=True).values
-        return values.reshape(problem.size, problem.size, 3).sum(2)
+    image = problem.input.permute(0, 2, 3, 1).numpy()
+    explainer = shap.Explainer(function, shap.maskers.Image(np.zeros_like(image[0])), silent=True)
+    with contextlib.redirect_stderr(io.StringIO()):
+        values = explainer(image, max_evals=evaluations, batch_size=50, outputs=[problem.target]).values
+    return values.reshape(problem.size, problem.size, 3).sum(2)
 
 
 def occlusion(problem, patch=32, stride=16):
