@@ -30,6 +30,7 @@
 #include "plan/cuda_graph.h"
 #include "plan/direct.h"
 #include "plan/openmp.h"
+#include "plan/passes.h"
 #include "plan/plan_impl.h"
 #include "vitrail/error.h"
 
@@ -446,22 +447,34 @@ Tensors Plan::Impl::run_steps(const Tensor& x, const Watch& watch) const {
   return values;
 }
 
+namespace {
+
+/// A pass that computes `size` samples for those there are.
+Tensors run_on_device(const Plan::Impl& plan, const Tensor& x, int64_t size) {
+  const Tensor filled = fill_up(plan.prepared(x), size);
+  Tensors values = plan.graphs ? plan.graphs->run(filled) : plan.run_chunk(filled);
+  for (Tensor& value : values) value = value.narrow(0, 0, x.size(0));
+  return values;
+}
+
+}  // namespace
+
 Tensors Plan::Impl::run(const Tensor& x, const Split& split) const {
   at::NoGradGuard no_grad;
-  const int64_t samples = x.size(0), chunks = (samples + split.chunk - 1) / split.chunk;
-  std::vector<Tensors> parts(static_cast<size_t>(chunks));
-  const auto run_chunks = [&](int64_t begin, int64_t end) {
+  const std::vector<Pass> passes = passes_of(x.size(0), split.chunk, device);
+  std::vector<Tensors> parts(passes.size());
+  const auto run_passes = [&](int64_t begin, int64_t end) {
     const auto one_thread = split.side_by_side ? std::make_optional<OneThread>() : std::nullopt;
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = i * split.chunk;
-      const Tensor chunk = x.narrow(0, first, std::min(split.chunk, samples - first));
-      parts[static_cast<size_t>(i)] = graphs ? graphs->run(prepared(chunk)) : run_chunk(chunk);
+      const Pass& pass = passes[static_cast<size_t>(i)];
+      const Tensor some = x.narrow(0, pass.first, pass.samples);
+      parts[static_cast<size_t>(i)] = device.is_cpu() ? run_chunk(some) : run_on_device(*this, some, pass.size);
     }
   };
   if (split.side_by_side)
-    at::parallel_for(0, chunks, 1, run_chunks);
+    at::parallel_for(0, static_cast<int64_t>(passes.size()), 1, run_passes);
   else
-    run_chunks(0, chunks);
+    run_passes(0, static_cast<int64_t>(passes.size()));
   // A copy also where there is one part: tensors of the inference mode may not be used in a later backward.
   Tensors values;
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -518,8 +531,10 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
     const int64_t most_timed = std::min(options.batch, on_cpu ? kMostTimed : kMostTimedOnDevice);
     impl->split = options.chunk > 0 ? Split{options.chunk, on_cpu && options.side_by_side}
                                     : fastest_split(*impl, repeat_to(samples, most_timed).to(impl->device));
-    measure(*impl, samples.narrow(0, 0, std::min(impl->split.chunk, samples.size(0))));
-    if (impl->graphs) record_graph(*impl, repeat_to(samples, std::min(impl->split.chunk, options.batch)));
+    const int64_t chunk = impl->split.chunk, most = std::min(chunk, options.batch);
+    const Tensor full = repeat_to(samples, passes_of(most, chunk, impl->device)[0].size);
+    measure(*impl, full);
+    if (impl->graphs) record_graph(*impl, full);
   } catch (const Refusal& refusal) {
     return {nullptr, refusal.why};
   } catch (const OutOfMemoryError&) {

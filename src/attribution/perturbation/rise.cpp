@@ -114,14 +114,21 @@ void warn_of_masks(MethodRun& run, const RiseSums& cells, int64_t wanted) {
              " masked images got a score that is not finite and were left out.");
 }
 
-/// `cells` get the means of the masks over the cells: what does not need pixels is read off them.
+using Settled = std::function<bool(int64_t units)>;
+
+/// `cells` get the means of the masks over the cells: what does not need pixels is read off them. Without `settled`
+/// nobody looks before the last mask.
 template <class Readout>
 void sample(MethodRun& run, const Fill& fill, const RiseOptions& options, Readout& readout, RiseSums& cells,
-            const std::function<bool(int64_t units)>& settled) {
+            const Settled& settled) {
   const int64_t size = masks_a_unit(options);
   LookSchedule looks(40);
   int64_t done = 0;
-  while (const int64_t n = run.next_chunk(std::min(units_of(options) - done, looks.until_next(done)), size)) {
+  const auto wanted = [&] {
+    const int64_t left = units_of(options) - done;
+    return settled ? std::min(left, looks.until_next(done)) : left;
+  };
+  while (const int64_t n = run.next_chunk(wanted(), size)) {
     const Tensor masks = rise_masks(done * size, n * size, design_of(options), run.height(), run.width());
     std::vector<int64_t> numbers(static_cast<size_t>(n * size));
     for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = done + static_cast<int64_t>(i) / size;
@@ -130,7 +137,7 @@ void sample(MethodRun& run, const Fill& fill, const RiseOptions& options, Readou
     cells.add(means.unsqueeze(1), scores);
     readout.add(masks, means, scores);
     done += n;
-    if (looks.is_due(done) && settled(done)) break;
+    if (settled && looks.is_due(done) && settled(done)) break;
   }
   warn_of_masks(run, cells, units_of(options) * size);
 }
@@ -157,14 +164,13 @@ void explain_input(MethodRun& run, const Scorer& scorer, const RiseOptions& opti
   SettleRule rule(options.tolerance, options.top);
   if (options.readout == RiseReadout::mean) {
     MeanReadout readout(run.targets(), run.height(), run.width(), options.antithetic);
-    sample(run, fill, options, readout, cells,
-           [&](int64_t units) { return rule.is_asked() && rule.settled(mean_of_cells(cells), units); });
+    const Settled settled = [&](int64_t units) { return rule.settled(mean_of_cells(cells), units); };
+    sample(run, fill, options, readout, cells, rule.is_asked() ? settled : nullptr);
     return fill_maps(run, readout.maps(), cells, rule);
   }
   LinearReadout readout(options, run.targets(), run.height(), run.width());
-  sample(run, fill, options, readout, cells, [&](int64_t) {
-    return rule.is_asked() && cells.masks() > 1 && rule.settled(readout.cells(), readout.groups());
-  });
+  const Settled settled = [&](int64_t) { return cells.masks() > 1 && rule.settled(readout.cells(), readout.groups()); };
+  sample(run, fill, options, readout, cells, rule.is_asked() ? settled : nullptr);
   if (cells.masks() > 1) return fill_maps(run, readout.maps(), cells, rule);
   const Tensor zeros = at::zeros({run.targets(), run.height(), run.width()}, at::kDouble);
   fill_maps(run, {zeros + cells.mean_scores().view({-1, 1, 1}), zeros}, cells, rule);
