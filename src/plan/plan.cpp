@@ -33,6 +33,7 @@
 #include "plan/passes.h"
 #include "plan/plan_impl.h"
 #include "vitrail/error.h"
+#include "vitrail/memory.h"
 
 namespace vitrail {
 
@@ -303,13 +304,12 @@ constexpr int64_t kGradientSamples = 8;
 
 /// Compares the gradients of the plan and of the graph; and how many samples are best differentiated at a time.
 void add_gradients(Plan::Impl& plan, const Graph& graph, const std::string& input,
-                   const std::vector<std::string>& outputs, const Tensor& samples, int64_t chunk) {
+                   const std::vector<std::string>& outputs, const Tensor& x, int64_t chunk) {
   if (plan.precision != at::kFloat) plan.why_no_gradients = "the plan computes in " + name_of(plan.precision);
   if (!plan.direct) plan.why_no_gradients = "the plan computes by libtorch's operators";
   if (!at::isFloatingType(plan.input_type)) plan.why_no_gradients = "the input is of whole numbers";
   if (!plan.why_no_gradients.empty()) return;
   const at::AutoGradMode recording(true);
-  const Tensor x = samples.narrow(0, 0, std::min(kGradientSamples, samples.size(0))).detach();
   const auto in_chunks = [&](int64_t size, const std::function<Tensors(const Tensor&)>& run) {
     return in_passes(x, size,
                      [&](const Tensor& part) -> Tensors {
@@ -526,7 +526,15 @@ Plan::Attempt Plan::make(const Graph& graph, const std::string& input, const std
     const double tolerance = options.tolerance > 0 ? options.tolerance : usual_tolerance(impl->precision);
     const Tensors found = in_passes(samples, pass, [&](const Tensor& x) { return impl->run(x, {pass}); });
     for (size_t i = 0; i < to.size(); ++i) compare(*impl, found[i], expected[i], tolerance);
-    if (options.gradients) add_gradients(*impl, graph, input, outputs, samples, options.gradient_chunk);
+    for (int64_t most = options.gradients ? std::min(kGradientSamples, samples.size(0)) : 0; most > 0; most /= 2) {
+      try {
+        add_gradients(*impl, graph, input, outputs, samples.narrow(0, 0, most), options.gradient_chunk);
+        break;
+      } catch (const OutOfMemoryError&) {  // the way back holds every value
+        if (most == 1) throw;
+        release_kept_memory();
+      }
+    }
     if (options.graphs) use_graphs(*impl);
     const int64_t most_timed = std::min(options.batch, on_cpu ? kMostTimed : kMostTimedOnDevice);
     impl->split = options.chunk > 0 ? Split{options.chunk, on_cpu && options.side_by_side}

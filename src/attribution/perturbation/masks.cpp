@@ -4,6 +4,8 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/eye.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/lerp.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <ATen/ops/upsample_linear1d.h>
@@ -90,7 +92,9 @@ Tensor rise_covariance(int64_t grid, int64_t side) {
 Tensor apply_masks(const Tensor& input, const Tensor& baseline, const Tensor& masks) {
   const Tensor hidden = baseline.dim() == 4 ? baseline : baseline.unsqueeze(0);
   const Tensor m = masks.to(input.options());
-  return at::where(m == 0, hidden, m * input.unsqueeze(0) + (1 - m) * hidden);
+  const Tensor mixed = at::lerp(hidden.to(input.options()), input.unsqueeze(0), m);  // exact at both ends
+  if (input.isfinite().all().item<bool>()) return mixed;
+  return at::where(m == 0, hidden, mixed);  // what is hidden does not reach the score
 }
 
 }  // namespace vitrail
