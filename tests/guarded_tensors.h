@@ -23,6 +23,8 @@ class GuardedTensors final : public c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
     if (bytes == 0) return {nullptr, nullptr, &release, c10::Device(c10::kCPU)};
     TORCH_CHECK_WITH(OutOfMemoryError, bytes <= kMost, "can't allocate memory: ", bytes, " bytes");
+    TORCH_CHECK_WITH(OutOfMemoryError, count() < kMostTensors, "can't allocate memory: ", bytes, " bytes beside ",
+                     kMostTensors, " tensors");
     const size_t used = round_up(bytes, kAlignment), mapped = round_up(used, kPage);
     void* begin = mmap(nullptr, mapped + kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     TORCH_CHECK_WITH(OutOfMemoryError, begin != MAP_FAILED, "can't allocate memory: ", bytes, " bytes");
@@ -44,6 +46,7 @@ class GuardedTensors final : public c10::Allocator {
     size_t bytes;
   };
   static constexpr size_t kPage = 4096, kAlignment = 64, kMost = 32 << 20;
+  static constexpr size_t kMostTensors = 16384;  ///< two mappings each, of the 65530 that Linux gives a process
 
   static size_t round_up(size_t value, size_t step) { return (value + step - 1) / step * step; }
 
@@ -54,6 +57,11 @@ class GuardedTensors final : public c10::Allocator {
   static std::unordered_map<void*, Mapping>& mappings() {
     static auto* mappings = new std::unordered_map<void*, Mapping>;
     return *mappings;
+  }
+
+  static size_t count() {
+    const std::lock_guard lock(mutex());
+    return mappings().size();
   }
 
   static void release(void* data) {

@@ -168,11 +168,12 @@ TEST(LocalMethods, ErrorsDoNotAddUpAlongAPath) {
 
 // Separable convolutions, and plain ones with pooling.
 TEST(LocalMethods, GiveTheSameMapsOnRealNets) {
-  const char* corpus = std::getenv("VITRAIL_CORPUS");
-  const auto models = std::filesystem::path(corpus ? corpus : "") / "models" / "imagenet";
+  const char* named = std::getenv("VITRAIL_CORPUS");
+  const std::filesystem::path corpus = named ? named : VITRAIL_SOURCE_DIR "/../shared/corpus";
+  const auto models = corpus / "models" / "imagenet";
   if (!std::filesystem::is_directory(models)) {
-    ASSERT_FALSE(std::getenv("VITRAIL_REQUIRE_CORPUS")) << "VITRAIL_CORPUS does not lead to models/imagenet";
-    GTEST_SKIP() << "no corpus";
+    ASSERT_FALSE(std::getenv("VITRAIL_REQUIRE_CORPUS")) << models << " is not there";
+    GTEST_SKIP() << models << " is not there (VITRAIL_CORPUS)";
   }
   at::manual_seed(3);
   for (const char* name : {"mobilenet_v1_0.25_224.onnx", "tiny_darknet_224.onnx"}) {
