@@ -13,12 +13,14 @@
 #include <ATen/ops/max_pool3d_with_indices.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <vitrail/error.h>
 
 #include <limits>
 #include <tuple>
 
+#include "ops/arguments.h"
 #include "ops/describe.h"
 #include "ops/registry.h"
 #include "ops/relevance.h"
@@ -195,8 +197,12 @@ class AveragePool : public Operator {
     const int64_t stride = window_.strides(kernel_.size())[axis], dilation = window_.dilations(kernel_.size())[axis];
     const int64_t begin = placement.begin[axis], end = placement.end[axis];
     const int64_t first = include_pad_ ? -begin : 0, last = size + (include_pad_ ? end : 0);
-    Ints positions;
-    Floats weights;
+    // Tables as tensors: of a hostile kernel they are refused like any tensor that is too large.
+    check_result_shape({outputs, taps});
+    const Tensor positions = at::zeros({outputs, taps}, at::kLong);
+    const Tensor weights = at::zeros({outputs, taps}, at::kDouble);
+    int64_t* position = positions.data_ptr<int64_t>();
+    double* weight = weights.data_ptr<double>();
     for (int64_t o = 0; o < outputs; ++o) {
       int64_t count = 0;
       for (int64_t k = 0; k < taps; ++k) {
@@ -206,17 +212,16 @@ class AveragePool : public Operator {
       for (int64_t k = 0; k < taps; ++k) {
         const int64_t p = o * stride - begin + k * dilation;
         const bool inside = p >= 0 && p < size;
-        positions.push_back(inside ? p : 0);
-        weights.push_back(inside ? 1.0 / static_cast<double>(count) : 0.0);
+        *position++ = inside ? p : 0;
+        *weight++ = inside ? 1.0 / static_cast<double>(count) : 0.0;
       }
     }
     const int64_t dim = static_cast<int64_t>(axis) + 2;
     Ints shape(kernel_.size() - axis, 1);
     shape[0] = outputs;
     shape.insert(shape.begin() + 1, taps);
-    const Tensor weight = at::tensor(weights).to(x.options()).reshape(shape);
-    const Tensor taken = x.index_select(dim, beside(at::tensor(positions), x)).unflatten(dim, Ints{outputs, taps});
-    return (taken * weight).sum(dim + 1);
+    const Tensor taken = x.index_select(dim, beside(positions.flatten(), x)).unflatten(dim, Ints{outputs, taps});
+    return (taken * weights.to(x.options()).reshape(shape)).sum(dim + 1);
   }
 
   Ints kernel_;

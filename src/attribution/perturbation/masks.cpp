@@ -92,7 +92,7 @@ Tensor rise_covariance(int64_t grid, int64_t side) {
 Tensor apply_masks(const Tensor& input, const Tensor& baseline, const Tensor& masks) {
   const Tensor hidden = baseline.dim() == 4 ? baseline : baseline.unsqueeze(0);
   const Tensor m = masks.to(input.options());
-  const Tensor mixed = at::lerp(hidden.to(input.options()), input.unsqueeze(0), m);  // exact at both ends
+  Tensor mixed = at::lerp(hidden.to(input.options()), input.unsqueeze(0), m);  // exact at both ends
   if (input.isfinite().all().item<bool>()) return mixed;
   return at::where(m == 0, hidden, mixed);  // what is hidden does not reach the score
 }
