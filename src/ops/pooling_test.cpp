@@ -117,6 +117,10 @@ TEST(Pooling, RefusesAKernelOfAnotherRank) {
   EXPECT_THROW(pool("MaxPool", noise({1, 1, 4, 4}), {{"kernel_shape", Ints{2}}}), ModelError);
   EXPECT_THROW(pool("AveragePool", noise({1, 1, 4}), {{"kernel_shape", Ints{5}}}), ModelError);
   EXPECT_THROW(pool("MaxPool", noise({1, 1, 4}), {{"kernel_shape", Ints{INT64_MAX}}}), ModelError);
+  // Padding beyond the kernel's half: the tables of the mean would be larger than any tensor.
+  constexpr int64_t wide = int64_t{1} << 32;
+  EXPECT_THROW(pool("AveragePool", noise({1, 1, 4}), {{"kernel_shape", Ints{wide}}, {"pads", Ints{0, wide}}}),
+               ModelError);
 }
 
 TEST(Pooling, HasTheRightDerivatives) {
