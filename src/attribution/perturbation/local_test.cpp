@@ -17,6 +17,7 @@
 #include "attribution/perturbation/coalitions.h"
 #include "attribution/perturbation/scorers_for_tests.h"
 #include "attribution/run.h"
+#include "support/corpus.h"
 #include "support/onnx_builder.h"
 
 namespace vitrail {
@@ -168,9 +169,7 @@ TEST(LocalMethods, ErrorsDoNotAddUpAlongAPath) {
 
 // Separable convolutions, and plain ones with pooling.
 TEST(LocalMethods, GiveTheSameMapsOnRealNets) {
-  const char* named = std::getenv("VITRAIL_CORPUS");
-  const std::filesystem::path corpus = named ? named : VITRAIL_SOURCE_DIR "/../shared/corpus";
-  const auto models = corpus / "models" / "imagenet";
+  const auto models = testing::corpus() / "models" / "imagenet";
   if (!std::filesystem::is_directory(models)) {
     ASSERT_FALSE(std::getenv("VITRAIL_REQUIRE_CORPUS")) << models << " is not there";
     GTEST_SKIP() << models << " is not there (VITRAIL_CORPUS)";

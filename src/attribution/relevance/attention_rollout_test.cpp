@@ -17,6 +17,7 @@
 
 #include "attribution/maps.h"
 #include "attribution/relevance/networks_for_tests.h"
+#include "support/corpus.h"
 #include "support/message_of.h"
 
 namespace vitrail {
@@ -144,11 +145,7 @@ TEST(AttentionRollout, SaysThatItKnowsNoTarget) {
   EXPECT_EQ(results[0].backwards, 1);
 }
 
-std::filesystem::path corpus_vit() {
-  const char* named = std::getenv("VITRAIL_CORPUS");
-  const std::filesystem::path corpus = named ? named : VITRAIL_SOURCE_DIR "/../shared/corpus";
-  return corpus / "models/cifar10/vit_ibp_3_3_8.onnx";
-}
+std::filesystem::path corpus_vit() { return testing::corpus() / "models/cifar10/vit_ibp_3_3_8.onnx"; }
 
 // Three layers, three heads, 16 patches behind a class token, and a mean over tokens at the end.
 TEST(AttentionRollout, IsItsFormulaOnACorpusNet) {
