@@ -83,7 +83,7 @@ CASES = {
         "shapley",
     ),
     "partition": Case(
-        1 / 8, "partition", tuple(f"owen:evaluations={n}" for n in (42, 84, 170, 340, 500, 682, 1364)), "owen"
+        1 / 8, "partition", tuple(f"owen:evaluations={n}" for n in (170, 250, 330, 490, 714, 938, 1364)), "owen"
     ),
     "occlusion-224": Case(1 / 3, "occlusion", ("occlusion:patch=32,stride=16,normalise_coverage=true",)),
     "occlusion-448": Case(1 / 5, "occlusion", ("occlusion:patch=32,stride=16,normalise_coverage=true",), size=448),

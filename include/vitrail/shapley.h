@@ -13,8 +13,9 @@
 //   shapley         random orders, each followed by its reverse; neighbouring coalitions differ in one region
 //   exact_shapley   all 2^d coalitions: for up to 16 regions
 //   owen            Owen values: only orders in which the regions of one half of the image, one half of a half ...
-//                   stay together. Halves are scored before quarters, so that few forwards give a coarse map, and all
-//                   of them (2732 for 64 regions) the exact Owen values. A region that shares an object with its
+//                   stay together. The halves of every part are compared while some of its neighbours show: in two
+//                   opposed contexts first (252 forwards for 64 regions), then in two more (492), and in the end in
+//                   all of them (2732), which gives the exact Owen values. A region that shares an object with its
 //                   neighbours gets another value than its Shapley value: what is fair is decided half by half.
 //
 // Shapes      map and standard error [H,W]; cells [grid,grid], or [1,regions].
@@ -76,13 +77,12 @@ std::vector<Explanation> exact_shapley(const Scorer& scorer, const Tensor& input
 std::vector<Explanation> exact_shapley(const Model& model, const Image& image, const std::string& target = "top1",
                                        const ExactShapleyOptions& options = {});
 
-/// Cost: `evaluations` + 2 forwards at most. Deterministic: no sampling, no standard error. What is halved first does
-/// not depend on the scores, so that several targets share their forwards. Where the budget ends within a level, halves
-/// are weighed by the contexts done so far (each a choice of which neighbouring halves show, opposed ones together);
-/// below it the regions of a part share its value equally.
+/// Cost: `evaluations` + 2 forwards at most. Deterministic: no sampling, no standard error. Which contexts come first
+/// does not depend on the scores, so that several targets share their forwards. Halves are weighed by the contexts done
+/// so far; the regions of a part that no budget reached share its value equally.
 struct OwenOptions {
   int64_t grid = 8;           ///< cells along a side
-  int64_t evaluations = 682;  ///< forwards; 682 know pairs of cells of an 8 x 8 grid, 2730 the cells
+  int64_t evaluations = 490;  ///< forwards; of an 8 x 8 grid 250 compare all cells, 2730 in all contexts
   Regions regions = {};
   Baseline baseline = {};
 };

@@ -8,6 +8,7 @@
 #include <ATen/ops/gather.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
 #include <vitrail/error.h>
 
 #include <algorithm>
@@ -421,9 +422,10 @@ class Pad : public Operator {
       if (begin[axis] == 0 && end[axis] == 0) continue;
       const int64_t dim = static_cast<int64_t>(axis), size = x.size(dim);
       if (size == 0) throw ModelError("Pad cannot repeat the values of an empty axis of " + shape_text(x));
-      Ints from;
-      for (int64_t i = -begin[axis]; i < size + end[axis]; ++i) from.push_back(padded_from(i, size, mode_));
-      x = x.index_select(dim, beside(at::tensor(from), x));
+      const Tensor from = at::zeros({begin[axis] + size + end[axis]}, at::kLong);
+      for (int64_t i = 0; i < from.numel(); ++i)
+        from.data_ptr<int64_t>()[i] = padded_from(i - begin[axis], size, mode_);
+      x = x.index_select(dim, beside(from, x));
     }
     return x;
   }

@@ -16,9 +16,9 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <ATen/ops/upsample_nearest2d.h>
+#include <ATen/ops/zeros.h>
 #include <vitrail/error.h>
 
 #include <algorithm>
@@ -283,31 +283,31 @@ Tensor Resize::rounded(const Tensor& x, const std::vector<AxisPlan>& plans) cons
 }
 
 Tensor Resize::apply_axis(const Tensor& x, const AxisPlan& plan) const {
-  Ints positions;
-  Floats weights, outside;
-  if (mode_ != Interpolation::nearest) weights.resize(static_cast<size_t>(plan.output * plan.input), 0.0);
+  // Tables as tensors: of a hostile size they are refused like any tensor that is too large.
+  const bool nearest_only = mode_ == Interpolation::nearest;
+  const Ints table = nearest_only ? Ints{plan.output} : Ints{plan.output, plan.input};
+  check_result_shape(table);
+  const Tensor taken = at::zeros(table, nearest_only ? at::kLong : at::kDouble);  // positions, or weights
+  const Tensor outside = at::zeros({plan.output}, at::kBool);
   for (int64_t o = 0; o < plan.output; ++o) {
     const double at = coordinate(plan, o);
-    outside.push_back(coordinates_ == Coordinates::tf_crop_and_resize &&
-                      (at < 0 || at > static_cast<double>(plan.input - 1)));
-    if (mode_ == Interpolation::nearest) {
-      positions.push_back(nearest(plan, at));
+    outside.data_ptr<bool>()[o] =
+        coordinates_ == Coordinates::tf_crop_and_resize && (at < 0 || at > static_cast<double>(plan.input - 1));
+    if (nearest_only) {
+      taken.data_ptr<int64_t>()[o] = nearest(plan, at);
     } else {
-      add_weights(plan, at, weights.data() + o * plan.input);
+      add_weights(plan, at, taken.data_ptr<double>() + o * plan.input);
     }
   }
 
-  Tensor y;
-  if (mode_ == Interpolation::nearest) {
-    y = x.index_select(plan.axis, beside(at::tensor(positions), x));
-  } else {
-    const Tensor map = at::tensor(weights).reshape({plan.output, plan.input}).to(x.options().requires_grad(false));
-    y = at::matmul(x.movedim(plan.axis, -1), map.t()).movedim(-1, plan.axis);
-  }
-  if (std::find(outside.begin(), outside.end(), 1.0) == outside.end()) return y;
+  const Tensor y =
+      nearest_only
+          ? x.index_select(plan.axis, beside(taken, x))
+          : at::matmul(x.movedim(plan.axis, -1), taken.to(x.options().requires_grad(false)).t()).movedim(-1, plan.axis);
+  if (!outside.any().item<bool>()) return y;
   Ints shape(static_cast<size_t>(x.dim()), 1);
   shape[static_cast<size_t>(plan.axis)] = -1;
-  return y.masked_fill(beside(at::tensor(outside).to(at::kBool), x).reshape(shape), extrapolation_value_);
+  return y.masked_fill(beside(outside, x).reshape(shape), extrapolation_value_);
 }
 
 /// Positions of the output lie evenly in the input: for a scale p / q,

@@ -1,4 +1,5 @@
 #include <ATen/ops/arange.h>
+#include <ATen/ops/zeros.h>
 #include <vitrail/error.h>
 
 #include "ops/operator_case.h"
@@ -165,6 +166,9 @@ TEST(Resize, RefusesWhatItCannotUnderstand) {
   EXPECT_THROW(by_scales(ramp(), {1, 1, 0.1}, attributes("linear", "half_pixel")), ModelError);
   EXPECT_THROW(by_scales(ramp(), {1, 1, -2}, attributes("linear", "half_pixel")), ModelError);
   EXPECT_THROW(by_scales(ramp(), {1, 1, 2}, attributes("lanczos", "half_pixel")), ModelError);
+  // The result is a tensor still, but the weights of every output in every input would be none.
+  const Tensor wide = at::zeros({1, 1, 4096});
+  EXPECT_THROW(by_scales(wide, {1, 1, 4096}, attributes("cubic", "half_pixel")), ModelError);
 }
 
 TEST(Resize, HasTheRightDerivatives) {

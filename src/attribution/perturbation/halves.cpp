@@ -1,8 +1,5 @@
 #include "attribution/perturbation/halves.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -71,13 +68,6 @@ std::vector<Part> halve(const LabelMap& regions) {
     parts.push_back({{middle, all.end()}, 0, 0, depth});
   }
   return parts;
-}
-
-int64_t owen_evaluations(int64_t grid) {
-  int64_t evaluations = 0;
-  for (const Part& part : halve({at::arange(grid * grid, at::kLong).view({grid, grid}), grid * grid, true}))
-    if (!part.is_region()) evaluations += int64_t{2} << part.depth;  // two halves in 2^depth contexts
-  return evaluations;
 }
 
 }  // namespace vitrail

@@ -22,7 +22,4 @@ struct Part {
 /// farther apart (from top to bottom first), as near to half of its regions as a straight cut between centres can be.
 std::vector<Part> halve(const LabelMap& regions);
 
-/// How many coalitions the Owen values of a grid x grid division take, besides all and none.
-int64_t owen_evaluations(int64_t grid);
-
 }  // namespace vitrail

@@ -1,5 +1,5 @@
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/stack.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <vitrail/shapley.h>
@@ -10,6 +10,7 @@
 #include "attribution/method_impl.h"
 #include "attribution/perturbation/cell_results.h"
 #include "attribution/perturbation/coalitions.h"
+#include "attribution/perturbation/contexts.h"
 #include "attribution/perturbation/halves.h"
 #include "attribution/perturbation/shared_options.h"
 
@@ -17,23 +18,12 @@ namespace vitrail {
 
 namespace {
 
-/// A part of the image among some neighbours: `shown` are the regions outside of it that show. Context number c has a
-/// binary digit for each half that was split off on the way down to the part, 1 where the other half shows.
-struct Item {
+/// One half of a part against the other, in a context: binary digit i says whether the half beside the part, beside its
+/// parent, ... (i levels up) shows.
+struct Comparison {
   size_t part;
   uint64_t context;
-  Tensor shown;  ///< [d]
 };
-
-/// Places of contexts of `digits` digits in the order of scoring: opposed contexts together, and every beginning spread
-/// evenly (digits reversed).
-uint64_t place_of(uint64_t context, int64_t digits) {
-  if (digits == 0) return 0;
-  const uint64_t opposite = ~context & ((uint64_t{1} << digits) - 1), pair = std::min(context, opposite);
-  uint64_t reversed = 0;
-  for (int64_t digit = 0; digit < digits - 1; ++digit) reversed = reversed << 1 | (pair >> digit & 1);
-  return 2 * reversed + (context == pair ? 0 : 1);
-}
 
 /// What the contexts done so far say of a part: by how much its first half outweighs its second.
 struct Split {
@@ -41,28 +31,53 @@ struct Split {
   int64_t contexts = 0;
 };
 
+constexpr int64_t most_neighbours = 62;  // no budget reaches the contexts of more: those farther away stay hidden
+
+/// The comparisons that `evaluations` allow: two opposed contexts of every part, the whole image first, then two more
+/// of every part that has more, and so on.
+std::vector<Comparison> order_comparisons(const std::vector<Part>& parts, int64_t evaluations) {
+  std::vector<ContextOrder> orders;  // by depth
+  std::vector<Comparison> comparisons;
+  for (uint64_t pair = 0;; ++pair) {
+    bool has_more = false;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (parts[i].is_region()) continue;
+      const auto depth = static_cast<size_t>(std::min(parts[i].depth, most_neighbours));
+      while (orders.size() <= depth) orders.emplace_back(static_cast<int64_t>(orders.size()));
+      const ContextOrder& order = orders[depth];
+      const uint64_t first = 2 * pair, end = std::min(first + 2, order.count());
+      if (first >= end) continue;
+      if (2 * static_cast<int64_t>(comparisons.size() + (end - first)) > evaluations) return comparisons;
+      for (uint64_t number = first; number < end; ++number) comparisons.push_back({i, order[number]});
+      has_more = true;
+    }
+    if (!has_more) return comparisons;
+  }
+}
+
 class OwenTree {
  public:
   OwenTree(MethodRun& run, CoalitionScorer& scorer, std::vector<Part> parts)
-      : run_(run), scorer_(scorer), parts_(std::move(parts)), splits_(parts_.size()) {}
+      : run_(run), scorer_(scorer), parts_(std::move(parts)), above_(parts_.size()), splits_(parts_.size()) {
+    for (size_t i = 0; i < parts_.size(); ++i)
+      if (!parts_[i].is_region()) above_[parts_[i].first] = above_[parts_[i].second] = i;
+  }
 
-  /// Scores up to `budget` coalitions; returns how many.
-  int64_t grow(int64_t budget) {
-    std::vector<Item> level;
-    if (!parts_[0].is_region()) level.push_back({0, 0, at::zeros({scorer_.regions()}, at::kDouble)});
-    int64_t done = 0;
-    for (int64_t digits = 0; !level.empty() && done + 2 <= budget; ++digits) {
-      std::stable_sort(level.begin(), level.end(), [&](const Item& a, const Item& b) {
-        return place_of(a.context, digits) < place_of(b.context, digits);
-      });
-      std::vector<Item> next;
-      const auto wanted = std::min(static_cast<int64_t>(level.size()), (budget - done) / 2);
-      const int64_t split = split_items(level, wanted, done / 2, next);
-      done += 2 * split;
-      if (split < static_cast<int64_t>(level.size())) break;
-      level = std::move(next);
-    }
-    return done;
+  /// Scores up to `evaluations` coalitions; returns how many.
+  int64_t grow(int64_t evaluations) {
+    const std::vector<Comparison> comparisons = order_comparisons(parts_, evaluations);
+    CoalitionUnits units;
+    units.count = static_cast<int64_t>(comparisons.size());
+    units.draw = [&](int64_t unit) { return shown_by(comparisons[static_cast<size_t>(unit)]); };
+    units.add = [&](int64_t first, const Tensor&, const Tensor& scores) {
+      for (int64_t i = 0; i < scores.size(0) / 2; ++i) {
+        Split& split = splits_[comparisons[static_cast<size_t>(first + i)].part];
+        const Tensor excess = scores[2 * i] - scores[2 * i + 1];
+        split.excess = split.contexts == 0 ? excess : split.excess + excess;
+        ++split.contexts;
+      }
+    };
+    return 2 * score_units(run_, scorer_, units);
   }
 
   /// Values [d,T]: the whole difference, handed down half by half.
@@ -73,45 +88,25 @@ class OwenTree {
   }
 
  private:
-  int64_t split_items(const std::vector<Item>& level, int64_t wanted, int64_t done, std::vector<Item>& next) {
-    CoalitionUnits units;
-    units.count = wanted;
-    units.numbers = [&](int64_t unit) { return std::vector<int64_t>(2, done + unit); };
-    units.draw = [&](int64_t unit) {
-      const Item& item = level[static_cast<size_t>(unit)];
-      const Part& part = parts_[item.part];
-      return at::stack({shown_with(item.shown, part.first), shown_with(item.shown, part.second)});
-    };
-    units.add = [&](int64_t first, const Tensor& shown, const Tensor& scores) {
-      for (int64_t i = 0; i < scores.size(0) / 2; ++i)
-        split_item(level[static_cast<size_t>(first + i)], shown[2 * i], shown[2 * i + 1],
-                   scores[2 * i] - scores[2 * i + 1], next);
-    };
-    return score_units(run_, scorer_, units);
+  /// Coalitions [2,d]: the context with the first half, and with the second.
+  Tensor shown_by(const Comparison& comparison) const {
+    const Tensor shown = at::zeros({2, scorer_.regions()}, at::kDouble);
+    const Part& part = parts_[comparison.part];
+    show(part.first, shown[0]);
+    show(part.second, shown[1]);
+    uint64_t context = comparison.context;
+    for (size_t i = comparison.part; context != 0; i = above_[i], context >>= 1) {
+      if ((context & 1) == 0) continue;
+      const Part& parent = parts_[above_[i]];
+      const size_t beside = parent.first == i ? parent.second : parent.first;
+      show(beside, shown[0]);
+      show(beside, shown[1]);
+    }
+    return shown;
   }
 
-  Tensor shown_with(const Tensor& shown, size_t part) const {
-    Tensor more = shown.clone();
-    for (const int64_t region : parts_[part].regions) more[region] = 1;
-    return more;
-  }
-
-  /// `excess`: the score with the first half shown alone less that with the second.
-  void split_item(const Item& item, const Tensor& first_shown, const Tensor& second_shown, const Tensor& excess,
-                  std::vector<Item>& next) {
-    const Part& part = parts_[item.part];
-    Split& split = splits_[item.part];
-    split.excess = split.contexts == 0 ? excess : split.excess + excess;
-    ++split.contexts;
-    const uint64_t hidden = item.context << 1, shown = hidden | 1;
-    if (!parts_[part.first].is_region()) {
-      next.push_back({part.first, hidden, item.shown});
-      next.push_back({part.first, shown, second_shown});
-    }
-    if (!parts_[part.second].is_region()) {
-      next.push_back({part.second, hidden, item.shown});
-      next.push_back({part.second, shown, first_shown});
-    }
+  void show(size_t part, const Tensor& shown) const {
+    for (const int64_t region : parts_[part].regions) shown.data_ptr<double>()[region] = 1;
   }
 
   /// In a context the first half adds y_first - y_none before the second and y_both - y_second after it: in the mean
@@ -131,6 +126,7 @@ class OwenTree {
   MethodRun& run_;
   CoalitionScorer& scorer_;
   std::vector<Part> parts_;
+  std::vector<size_t> above_;  ///< the part that each is a half of
   std::vector<Split> splits_;
 };
 
@@ -147,7 +143,8 @@ void explain_input(MethodRun& run, const Scorer& model, const OwenOptions& optio
   const int64_t done = tree.grow(options.evaluations);
   if (run.stopped())
     run.warn("Stopped after " + std::to_string(done) + " of at most " + std::to_string(options.evaluations) +
-             " evaluations: parts that were not halved share their value equally.");
+             " evaluations: halves are weighed by what was scored, the regions of parts that were not halved share "
+             "their value equally.");
   const Tensor difference = all[0] - none.mean(0), values = tree.values(difference);
   const CellEstimate estimate{at::where(scorer.is_constant(), values.new_zeros({}), values), {}};
   fill_results(run, perturber, estimate);
@@ -156,7 +153,10 @@ void explain_input(MethodRun& run, const Scorer& model, const OwenOptions& optio
 }
 
 Method::Cost cost(const OwenOptions& options, int64_t, int64_t, int64_t) {
-  return {.forwards = 2 + std::min(options.evaluations / 2 * 2, owen_evaluations(options.grid))};
+  const int64_t cells = options.grid * options.grid;
+  const LabelMap grid{at::arange(cells, at::kLong).view({options.grid, options.grid}), cells, true};
+  const auto comparisons = order_comparisons(halve(grid), options.evaluations);
+  return {.forwards = 2 + 2 * static_cast<int64_t>(comparisons.size())};
 }
 
 const MethodDefinition<OwenOptions, Scorer>& definition() {

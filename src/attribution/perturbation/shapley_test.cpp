@@ -1,7 +1,12 @@
 // shapley, exact_shapley, owen and kernel_shap on games whose values are known.
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/corrcoef.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tanh.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 #include <vitrail/error.h>
@@ -169,11 +174,27 @@ TEST(Owen, FewEvaluationsGiveACoarseMap) {
   EXPECT_EQ(result.forwards, 4);
 }
 
+// All cells are compared, in two contexts of each part: their order is known long before the values are exact.
+TEST(Owen, ManyPartsInFewContextsComeFirst) {
+  const Tensor input = at::ones({1, 1, 8, 8});
+  const Tensor weights = wave(1, 8, 8, 0.7).flatten();
+  const CallableScorer scorer([&](const Tensor& x) {
+    const Tensor sum = at::matmul(x.flatten(1), weights);
+    return (sum + at::tanh(sum)).unsqueeze(1);
+  });
+  const auto few = owen(scorer, input, {.evaluations = 250})[0], all = owen(scorer, input, {.evaluations = 9999})[0];
+  EXPECT_EQ(few.forwards, 252);
+  EXPECT_EQ(all.forwards, 2732);
+  EXPECT_GT(at::corrcoef(at::stack({few.cells.flatten(), all.cells.flatten()}))[0][1].item<double>(), 0.99);
+}
+
 TEST(Owen, CostsWhatItsTreeHas) {
-  EXPECT_EQ(owen_evaluations(2), 2 + 8);  // the halves; of each half its two cells, with and without the other half
-  EXPECT_EQ(owen_evaluations(8), 2730);   // 2 (1 + 4 + 16 + ... + 4^5)
-  EXPECT_EQ(parse_method("owen")->cost(height, width, 1).forwards, 684);
-  EXPECT_EQ(parse_method("owen:evaluations=9999")->cost(height, width, 1).forwards, 2732);
+  const auto forwards = [](const std::string& method) { return parse_method(method)->cost(height, width, 1).forwards; };
+  EXPECT_EQ(forwards("owen:grid=2,evaluations=99"),
+            2 + 2 + 8);                                         // halves; of each its two cells beside the other or not
+  EXPECT_EQ(forwards("owen:grid=2,evaluations=9"), 2 + 2 + 4);  // opposed contexts stay together
+  EXPECT_EQ(forwards("owen"), 492);
+  EXPECT_EQ(forwards("owen:evaluations=9999"), 2732);  // 2 + 2 (1 + 4 + 16 + ... + 4^5)
 }
 
 TEST(Halves, CutAcrossTheLongerSide) {
