@@ -28,7 +28,8 @@ demo: build ## explain two photos; writes out/demo/report.html
 	@echo "Open $(CURDIR)/out/demo/report.html in a browser."
 
 test: build ## every test
-	@ctest --preset release
+	@ctest --preset release || { echo "What failed:"; \
+	  grep -hE '^(FAILED|ERROR) |\[  FAILED  \]' $(BUILD)/Testing/Temporary/LastTest.log; exit 1; }
 
 conformance: build ## the ONNX node cases
 	@$(BUILD)/tests/conformance

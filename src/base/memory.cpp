@@ -33,7 +33,7 @@ struct alignas(64) Header {
 
 constexpr size_t kMapped = size_t{1} << 20;  ///< from here on blocks are the system's own, and return to it when freed
 
-constexpr int64_t kReserve = 32;  ///< this part of a limit is left to what comes between two requests of tensors
+constexpr int64_t kReserve = 16;  ///< this part of a limit is left to what comes between two requests of tensors
 
 /// Four sizes between a power of two and the next: a block wastes a fifth at most, and is found again.
 size_t round_up(size_t bytes) {

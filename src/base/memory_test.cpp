@@ -29,10 +29,10 @@ class MemoryTest : public ::testing::Test {
   }
 };
 
-/// So that tensors may take this much more; a 32nd of a limit is kept in reserve.
+/// So that tensors may take this much more; a 16th of a limit is kept in reserve.
 void limit_to(int64_t room) {
   release_kept_memory();
-  limit_memory((memory_use().resident + room) / 31 * 32);
+  limit_memory((memory_use().resident + room) / 15 * 16);
 }
 
 Tensor bytes(int64_t count) { return at::empty({count}, at::kByte); }

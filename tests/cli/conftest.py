@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import pty
+import select
 import subprocess
 
 import numpy
@@ -17,9 +19,54 @@ CORPUS = pathlib.Path(os.environ.get("VITRAIL_CORPUS", ROOT / "../shared/corpus"
 LABELS = ["tench, Tinca tinca", "tabby cat", "golden_retriever", "church", "parachute"]
 
 
-def vitrail(*arguments, timeout=120, **keywords):
+def vitrail(*arguments, timeout=600, **keywords):  # for what hangs: how fast a machine is, is no test
     """Runs the command as a user's script would: no terminal."""
     return subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, **keywords)
+
+
+def peak(*arguments):
+    """Runs the command; its exit code and the most memory that it held, in bytes."""
+    process = subprocess.Popen([COMMAND, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    message = process.stderr.read().decode()
+    _, status, usage = os.wait4(process.pid, 0)
+    return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024, message
+
+
+class OnTerminal:
+    """A run of the command whose standard error is a terminal."""
+
+    def __init__(self, *arguments, environment=()):
+        self.controller, terminal = pty.openpty()
+        settings = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | {"TERM": "xterm"}
+        self.process = subprocess.Popen(
+            [COMMAND, *map(str, arguments)],
+            stdout=subprocess.DEVNULL,
+            stderr=terminal,
+            env=settings | dict(environment),
+        )
+        os.close(terminal)
+        self.seen = ""
+
+    def read_until(self, words):
+        while words not in self.seen:
+            assert self._read(), f"ended before it said {words}: {self.seen}"
+
+    def read_to_the_end(self):
+        """Its exit code."""
+        while self._read():
+            pass
+        os.close(self.controller)
+        return self.process.wait(timeout=600)
+
+    def _read(self):
+        if not select.select([self.controller], [], [], 600)[0]:
+            self.process.kill()
+            return False
+        try:
+            self.seen += os.read(self.controller, 4096).decode(errors="replace")
+            return True
+        except OSError:  # the other end is closed
+            return False
 
 
 def document(run):

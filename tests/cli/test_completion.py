@@ -38,7 +38,7 @@ def bash(line, folder):
     printf '%s\\n' "${COMPREPLY[@]}"
     """
     run = subprocess.run(
-        ["bash", "-c", script, "bash", line], capture_output=True, text=True, env=ENVIRONMENT, cwd=folder, timeout=60
+        ["bash", "-c", script, "bash", line], capture_output=True, text=True, env=ENVIRONMENT, cwd=folder, timeout=600
     )
     assert run.returncode == 0, run.stderr
     return run.stdout.split("\n")[:-1], run.stderr
@@ -121,7 +121,7 @@ def typed(keys, folder):
     os.write(leader, b"source <(vitrail completion bash); bind 'set bell-style none'; echo re''ady\n")
     shown = b""
 
-    def wait_for(text, seconds=30):
+    def wait_for(text, seconds=300):
         nonlocal shown
         end = time.monotonic() + seconds
         while text not in shown and time.monotonic() < end:
@@ -170,7 +170,7 @@ def test_fish_offers_what_fits(folder, line, expected):
     script = "vitrail completion fish | source; complete -C $argv[1]"
     run = subprocess.run(
         ["fish", "--no-config", "-c", script, line],
-        capture_output=True, text=True, cwd=folder, env={**ENVIRONMENT, "HOME": str(folder)}, timeout=60,
+        capture_output=True, text=True, cwd=folder, env={**ENVIRONMENT, "HOME": str(folder)}, timeout=600,
     )  # fmt: skip
     assert [offer.split("\t")[0] for offer in run.stdout.splitlines()] == expected, run.stderr
 
@@ -202,7 +202,7 @@ def test_zsh_offers_what_fits(folder, words, expected):
         text=True,
         cwd=folder,
         env=ENVIRONMENT,
-        timeout=60,
+        timeout=600,
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines() == expected

@@ -1,22 +1,11 @@
 """--memory is a promise: what the system counts for the process stays below it, and does not grow with the samples."""
 
-import os
-import subprocess
-
 import pytest
-from conftest import COMMAND, ROOT, build_net, document, save_photo, vitrail
+from conftest import ROOT, build_net, document, peak, save_photo, vitrail
 
 DEMO = ROOT / ".cache/demo/efficientnet_lite0.onnx"
 PHOTO = ROOT / ".cache/demo/chelsea.png"
 BYTES = {"512M": 512e6, "1G": 1e9, "4G": 4e9}
-
-
-def peak(*arguments):
-    """Runs the command; its exit code and the most memory that it held, in bytes."""
-    process = subprocess.Popen([COMMAND, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    message = process.stderr.read().decode()
-    _, status, usage = os.wait4(process.pid, 0)
-    return os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024, message
 
 
 @pytest.mark.parametrize("limit", BYTES)

@@ -10,7 +10,7 @@ import jsonschema
 import numpy
 import onnx
 import pytest
-from conftest import COMMAND, ROOT, build_net, document, files_below, save_photo, vitrail
+from conftest import COMMAND, ROOT, OnTerminal, build_net, document, files_below, save_photo, vitrail
 from onnx import TensorProto, helper, numpy_helper
 
 SCHEMA = json.loads((ROOT / "docs/result.schema.json").read_text())
@@ -62,13 +62,15 @@ def slow_net(tmp_path_factory):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_at_any_moment_and_started_again(slow_net, tmp_path, seed):
     photos = make_photos(tmp_path / "photos", 8)
+    begin = time.monotonic()
     explain(slow_net, photos, tmp_path / "whole", "-m", METHODS, "--plan", "none")
+    whole = time.monotonic() - begin
     moments, out, done, kills = random.Random(seed), tmp_path / "out", {}, 0
     arguments = [COMMAND, "explain", slow_net, photos, "-o", out, "-m", METHODS, "--plan", "none"]
     while True:
         process = subprocess.Popen([*map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
-            process.wait(timeout=moments.uniform(0.5, 2.5) * (1 + kills / 8))  # a busy machine gets on at last
+            process.wait(timeout=moments.uniform(0.1, 0.6) * whole * (1 + kills / 8))  # a busy machine gets on at last
         except subprocess.TimeoutExpired:
             process.kill()
             kills += 1
@@ -171,14 +173,12 @@ def test_a_result_cut_short_by_its_budget_is_finished_for_this_budget(net, photo
 def test_an_interrupted_run_goes_on(net, tmp_path):
     photos = make_photos(tmp_path / "photos", 2)
     out = tmp_path / "out"
-    arguments = [COMMAND, "explain", net, photos, "-o", out, "-m", "saliency,rise:masks=1500000", "--plan", "none"]
-    process = subprocess.Popen([*map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    while not list(out.glob(".report.html.*.part")):
-        time.sleep(0.05)
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    message = process.communicate(timeout=60)[1].decode()
-    assert process.returncode == 130 and "The same command goes on" in message
+    arguments = ["explain", net, photos, "-o", out, "-m", "saliency,rise:masks=1500000", "--plan", "none"]
+    interrupted = OnTerminal(*arguments)
+    interrupted.read_until(" left")
+    interrupted.process.send_signal(signal.SIGINT)
+    assert interrupted.read_to_the_end() == 130
+    assert "The same command goes on" in interrupted.seen
     assert result_in(out / "photo0")["interrupted"]
     run = explain(net, photos, out, "-m", "saliency,rise:masks=1500000", "--plan", "none", "--budget", "20forwards")
     assert "it was interrupted" in run.stderr
@@ -204,7 +204,7 @@ def test_shards_together_are_the_whole(net, tmp_path):
         )
         for number in (1, 2, 3)
     ]  # fmt: skip
-    assert sorted(shard.wait(timeout=120) for shard in shards) == [0, 0, 1]
+    assert sorted(shard.wait(timeout=600) for shard in shards) == [0, 0, 1]
     assert arrays_below(out) == arrays_below(tmp_path / "whole")
     assert files_below(out) == files_below(tmp_path / "whole")
     assert vitrail(*arguments, "-o", out, "--shard", "1/3").returncode in (0, 1)
