@@ -14,9 +14,10 @@
 //   exact_shapley   all 2^d coalitions: for up to 16 regions
 //   owen            Owen values: only orders in which the regions of one half of the image, one half of a half ...
 //                   stay together. The halves of every part are compared while some of its neighbours show: in two
-//                   opposed contexts first (252 forwards for 64 regions), then in two more (492), and in the end in
-//                   all of them (2732), which gives the exact Owen values. A region that shares an object with its
-//                   neighbours gets another value than its Shapley value: what is fair is decided half by half.
+//                   opposed contexts first (252 forwards for 64 regions; exact where regions act alone or in pairs),
+//                   then in two more (492), and in the end in all of them (2732): the exact Owen values. A region that
+//                   shares an object with its neighbours gets another value than its Shapley value: what is fair is
+//                   decided half by half.
 //
 // Shapes      map and standard error [H,W]; cells [grid,grid], or [1,regions].
 // Unit        of the target (logit); signed. The cells sum to score - score of the baseline at any budget

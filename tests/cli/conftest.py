@@ -35,12 +35,12 @@ def peak(*arguments):
 class OnTerminal:
     """A run of the command whose standard error is a terminal."""
 
-    def __init__(self, *arguments, environment=()):
+    def __init__(self, *arguments, environment=(), stdout=subprocess.DEVNULL):
         self.controller, terminal = pty.openpty()
         settings = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | {"TERM": "xterm"}
         self.process = subprocess.Popen(
             [COMMAND, *map(str, arguments)],
-            stdout=subprocess.DEVNULL,
+            stdout=stdout,
             stderr=terminal,
             env=settings | dict(environment),
         )

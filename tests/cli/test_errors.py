@@ -174,7 +174,9 @@ def test_inputs_that_are_no_images(net, photo, tmp_path, kind, words):
 
 def test_a_bomb_is_refused_before_its_pixels_exist(net, tmp_path):
     bomb(tmp_path / "bomb.png")
-    code, held, message = peak("explain", net, tmp_path / "bomb.png", "-m", "saliency", "-o", tmp_path / "out")
+    explain = ("explain", net, tmp_path / "bomb.png", "-m", "saliency", "-o", tmp_path / "out", "--quiet")
+    refuses(4, *explain)
+    code, held, message = peak(*explain)
     assert code == 4, message
     assert held < 1e9
 
@@ -274,9 +276,9 @@ def test_memory_that_is_not_there(photo, tmp_path):
 # 130: Ctrl-C
 
 
-def start_rise(net, photo, out, *options):
+def start_rise(net, photo, out, *options, **keywords):
     """Starts a run of minutes and returns when RISE has scored masks: the line of progress says how long it will take."""
-    run = OnTerminal("explain", net, photo, "-o", out, *options)
+    run = OnTerminal("explain", net, photo, "-o", out, *options, **keywords)
     run.read_until(" left")
     assert "  rise  [" in run.seen
     return run
@@ -284,7 +286,8 @@ def start_rise(net, photo, out, *options):
 
 def test_ctrl_c_leaves_a_valid_partial_result(net, photo, tmp_path):
     out = tmp_path / "out"
-    run = start_rise(net, photo, out, "-m", "saliency,rise:masks=100000000,occlusion")
+    with open(tmp_path / "stdout.json", "w") as stdout:
+        run = start_rise(net, photo, out, "-m", "saliency,rise:masks=100000000,occlusion", "--json", stdout=stdout)
     run.process.send_signal(signal.SIGINT)
     assert run.read_to_the_end() == 130, run.seen
     assert "nterrupted" in run.seen
@@ -294,6 +297,7 @@ def test_ctrl_c_leaves_a_valid_partial_result(net, photo, tmp_path):
     assert [(e["name"], e["partial"]) for e in result["explanations"]] == [("saliency", False), ("rise", True)]
     assert result["explanations"][1]["forwards"] > 0
     assert numpy.isfinite(numpy.load(out / "photo" / result["explanations"][1]["map"])).all()
+    assert json.loads((tmp_path / "stdout.json").read_text())["images"] == [result]
     assert "nterrupted" in (out / "report.html").read_text()
     assert not [name for name in files_below(out) if ".part" in name]
 

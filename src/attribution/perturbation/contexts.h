@@ -22,7 +22,7 @@ class ContextOrder {
   uint64_t operator[](uint64_t number) const;
 
  private:
-  uint64_t start_ = 0;
+  uint64_t start_ = 0;           ///< the first context: the first half of the neighbours show; any would do
   std::vector<uint64_t> words_;  ///< independent; context n is start_ + the sum of those at the digits of n, modulo 2
 };
 
