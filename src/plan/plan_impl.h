@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -72,6 +73,9 @@ struct Plan::Impl {
   mutable std::mutex decisions_mutex;
   mutable std::map<std::pair<int64_t, int64_t>, int64_t> decisions;
 };
+
+std::string precision_name(at::ScalarType precision);  ///< "float32", "bf16", "fp16"
+std::string two_digits(double value);                  ///< "0.00012", for records and messages
 
 /// One row a sample: the batch in front, and in no other axis.
 bool is_by_sample(const Shape& shape);
