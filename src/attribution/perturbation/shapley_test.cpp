@@ -182,7 +182,7 @@ TEST(Owen, TwoOpposedContextsAreExactForPairsOfCells) {
   const auto few = owen(scorer, input, {.evaluations = 250})[0], all = owen(scorer, input, {.evaluations = 9999})[0];
   EXPECT_EQ(few.forwards, 252);
   EXPECT_EQ(all.forwards, 2732);
-  EXPECT_LT(distance_of_cells(few.cells, all.cells), 1e-5 * all.cells.abs().max().item<double>());
+  EXPECT_LT(distance_of_cells(few.cells, all.cells.flatten()), 1e-5 * all.cells.abs().max().item<double>());
 }
 
 TEST(Owen, CostsWhatItsTreeHas) {
