@@ -300,7 +300,7 @@ Tensor Resize::apply_axis(const Tensor& x, const AxisPlan& plan) const {
     }
   }
 
-  const Tensor y =
+  Tensor y =
       nearest_only
           ? x.index_select(plan.axis, beside(taken, x))
           : at::matmul(x.movedim(plan.axis, -1), taken.to(x.options().requires_grad(false)).t()).movedim(-1, plan.axis);
