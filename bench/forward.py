@@ -54,6 +54,9 @@ class Vitrail:
         self.process.wait()
 
 
+LONG = 0.5  # seconds: a run that long has its own warm-up in it
+
+
 def timed(run):
     def call():
         begin = time.perf_counter()
@@ -64,15 +67,15 @@ def timed(run):
 
 
 def at_best_chunk(run, x):
-    """`run` over all of x in the chunks that are fastest."""
+    """`run` over all of x in the chunks that are fastest, a sample."""
 
-    def whole(chunk):
-        return timed(lambda: [run(x[i : i + chunk]) for i in range(0, len(x), chunk)])
+    def seconds(chunk):
+        one = timed(lambda: run(x[:chunk]))
+        one()
+        return min(one() for _ in range(2)) / chunk
 
-    candidates = {chunk: whole(chunk) for chunk in {*CHUNKS, len(x)} if chunk <= len(x)}
-    for call in candidates.values():
-        call()
-    return min(candidates.values(), key=lambda call: min(call() for _ in range(2)))
+    best = min({chunk for chunk in {*CHUNKS, len(x)} if chunk <= len(x)}, key=seconds)
+    return timed(lambda: [run(x[i : i + best]) for i in range(0, len(x), best)])
 
 
 def onnx_runtime(model, x, threads):
@@ -130,12 +133,12 @@ class Table:
     def compare(self, net, batch, threads, engines):
         """`engines`: name -> call; the ones whose name begins with vitrail are ours, all others their peers."""
         seconds = {name: [] for name in engines}
-        for run in engines.values():
-            run()
+        long = {name: run() > LONG for name, run in engines.items()}
         for _ in range(self.rounds):
             for name, run in engines.items():
                 time.sleep(PAUSE)
-                run()  # explanations are thousands of runs in a row: the first after a pause is not what they wait for
+                if not long[name]:  # thousands of runs in a row is the use: the first after a pause is not what counts
+                    run()
                 seconds[name].append(run())
         medians = {name: statistics.median(values) for name, values in seconds.items()}
         spread = {name: (max(v) - min(v)) / medians[name] for name, v in seconds.items()}
