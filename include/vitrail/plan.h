@@ -109,6 +109,7 @@ class Plan {
   double gradient_difference() const;  ///< the largest |plan - graph| / |graph| (2-norms) of a sample's gradient
   int64_t bytes_per_sample() const;    ///< of all values alive at once at the worst step, for one sample
   int64_t bytes_of_weights() const;    ///< packed and folded ones
+  double seconds_per_sample() const;   ///< the sum of its steps', when it was made
 
   /// What makes a run repeatable: precision, chunk; and the difference, for the record.
   std::map<std::string, std::string> record() const;

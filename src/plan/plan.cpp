@@ -166,6 +166,12 @@ int64_t Plan::bytes_of_weights() const {
   return bytes;
 }
 
+double Plan::seconds_per_sample() const {
+  double seconds = 0;
+  for (const PlanStep& step : steps()) seconds += step.seconds;
+  return seconds;
+}
+
 std::map<std::string, std::string> Plan::record() const {
   const bool on_cpu = impl_->device.is_cpu();
   std::map<std::string, std::string> record = {{"engine", "plan"},

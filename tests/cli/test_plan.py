@@ -1,6 +1,7 @@
 """Scores by a plan: the same maps as by the graph, recorded in results, replayed to the byte."""
 
 import json
+import re
 
 import numpy
 import pytest
@@ -109,7 +110,9 @@ def test_a_precision_that_cannot_be_is_said_and_replaced(net, photo, tmp_path):
     assert run.returncode == 0, run.stderr
     plan = json.loads((tmp_path / "photo/result.json").read_text())["explanations"][0]["plan"]
     if plan["precision"] == "float32":
-        assert "there is no bf16 plan for this model, scores are in float32" in run.stderr
+        assert "there is no bf16 plan for this model, scores are in float32" in run.stderr or re.search(
+            "bf16 is slower than float32 on this machine .*: scores are in float32", run.stderr
+        )
 
 
 def test_fp16_is_for_devices(net, photo, tmp_path):
