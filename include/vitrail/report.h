@@ -93,6 +93,10 @@ struct ExplanationFiles {
   std::map<std::string, std::string> extras{};
 };
 
+/// The picture of an explanation: its map over the photo, with a colour bar and a caption; uint8 [H,W,3]. `placed`: the
+/// part of the photo that the model saw.
+Tensor draw(const Explanation& explanation, const Image& photo, const Rectangle& placed);
+
 /// The text of result.json. `checksums`: SHA-256 of the files by name.
 std::string result_to_json(const ImageResult& result, const Model& model, const std::vector<ExplanationFiles>& files,
                            const std::map<std::string, std::string>& checksums = {});

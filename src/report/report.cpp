@@ -95,6 +95,13 @@ std::string caption_of(const Explanation& e) {
 
 }  // namespace
 
+Tensor draw(const Explanation& e, const Image& photo, const Rectangle& placed) {
+  OverlayOptions with_boxes;
+  with_boxes.boxes = e.target.boxes;
+  return render_overlay(photo, placed, e.map, e.is_signed, e.name + ": " + e.target.title(), caption_of(e), e.unit,
+                        with_boxes);
+}
+
 void check_output_folder(const fs::path& folder) {
   create_folder(folder);
   AtomicFile probe(folder / "vitrail");  // discarded
@@ -155,11 +162,7 @@ Report::Written Report::add(const ImageResult& result, const std::string& name) 
     files.standard_error = write_array(e.standard_error, ".se.npy");
     for (const auto& [key, values] : e.extras) files.extras[key] = write_array(values, "." + key + ".npy");
     files.overlay = stem + ".png";
-    OverlayOptions with_boxes;
-    with_boxes.boxes = e.target.boxes;
-    write(files.overlay,
-          encode_png(render_overlay(result.image, result.placed, e.map, e.is_signed, e.name + ": " + e.target.title(),
-                                    caption_of(e), e.unit, with_boxes)));
+    write(files.overlay, encode_png(draw(e, result.image, result.placed)));
     written.files.push_back(files);
   }
   if (result.image.sha256.empty()) write("photo.png", encode_png(result.image.pixels));
