@@ -2,7 +2,9 @@
 # vitrail::torch. torch's own CMake package is not used: it fails for a CUDA build of the
 # wheel on a machine without the CUDA toolkit, and drags in flags that we do not need.
 #
-#   VITRAIL_PYTHON   the interpreter to ask; default: .venv beside the sources, then python3
+#   VITRAIL_PYTHON         the interpreter to ask; default: .venv beside the sources, then python3
+#   Libtorch_INCLUDE_LINK  optional: a link to make to the headers, and to compile with. Compiler caches then know files
+#                          again that are built with another copy of the same torch.
 #
 # Sets Libtorch_FOUND, Libtorch_VERSION, Libtorch_LIBRARY_DIR, Libtorch_INCLUDE_DIR; and Libtorch_CUDA_INCLUDE_DIRS, the
 # headers of CUDA's runtime, where libtorch is a CUDA build and they are all there: in the packages nvidia-cuda-runtime
@@ -28,6 +30,10 @@ if(_libtorch_status EQUAL 0)
   list(GET _libtorch_answer 2 _libtorch_abi)
   set(Libtorch_LIBRARY_DIR "${Libtorch_ROOT}/lib")
   set(Libtorch_INCLUDE_DIR "${Libtorch_ROOT}/include")
+  if(Libtorch_INCLUDE_LINK)
+    file(CREATE_LINK "${Libtorch_INCLUDE_DIR}" "${Libtorch_INCLUDE_LINK}" SYMBOLIC)
+    set(Libtorch_INCLUDE_DIR "${Libtorch_INCLUDE_LINK}")
+  endif()
 endif()
 
 include(FindPackageHandleStandardArgs)

@@ -4,10 +4,15 @@
 #
 # Sets OneDNN_FOUND, OneDNN_VERSION, OneDNN_LIBRARY_DIR. Call it after Libtorch, which finds VITRAIL_PYTHON.
 
-execute_process(COMMAND "${VITRAIL_PYTHON}" -c "import sys; print(sys.prefix, end='')" OUTPUT_VARIABLE _onednn_prefix
-                ERROR_QUIET)
-find_path(OneDNN_INCLUDE_DIR dnnl.hpp HINTS "${_onednn_prefix}/include" NO_CMAKE_FIND_ROOT_PATH)
-find_library(OneDNN_LIBRARY NAMES libdnnl.so.3 HINTS "${_onednn_prefix}/lib" NO_CMAKE_FIND_ROOT_PATH)
+# Where the packages have their files, wherever they are installed.
+set(_onednn_query "
+import importlib.metadata as metadata
+def folder(package, name):
+    return next(str(f.locate().resolve().parent) for f in metadata.files(package) if f.name == name)
+print(folder('onednn-devel-cpu-gomp', 'dnnl.hpp'), folder('onednn-cpu-gomp', 'libdnnl.so.3'), sep=';', end='')")
+execute_process(COMMAND "${VITRAIL_PYTHON}" -c "${_onednn_query}" OUTPUT_VARIABLE _onednn_folders ERROR_QUIET)
+find_path(OneDNN_INCLUDE_DIR dnnl.hpp HINTS ${_onednn_folders} NO_CMAKE_FIND_ROOT_PATH)
+find_library(OneDNN_LIBRARY NAMES libdnnl.so.3 HINTS ${_onednn_folders} NO_CMAKE_FIND_ROOT_PATH)
 mark_as_advanced(OneDNN_INCLUDE_DIR OneDNN_LIBRARY)
 
 set(_onednn_numbers "${OneDNN_INCLUDE_DIR}/oneapi/dnnl/dnnl_version.h")

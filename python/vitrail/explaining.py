@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import operator
+import os
+import reprlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
+import numpy as np
 import torch
 
 from vitrail import _native
@@ -16,7 +20,8 @@ from vitrail.progress import ProgressLike, cancelled_by_interrupts, listening
 from vitrail.wrapped import Wrapped, wrap
 
 ModelLike: TypeAlias = "Model | Wrapped | torch.nn.Module | Callable[[Any], Any]"
-Target: TypeAlias = "str | int"
+Target: TypeAlias = "str | SupportsIndex"
+"""A target string, or the number of a class."""
 Cancellation = _native.Cancellation
 
 
@@ -24,8 +29,17 @@ def _explainable(model: ModelLike) -> Explainable:
     return model if isinstance(model, (Model, Wrapped)) else wrap(model)
 
 
-def _targets(targets: Target | Sequence[Target]) -> list[str]:
-    return [str(t) for t in ([targets] if isinstance(targets, (str, int)) else targets)]
+def target_strings(targets: Target | Sequence[Target]) -> list[str]:
+    def one(target: object) -> str:
+        if isinstance(target, str):
+            return target
+        if isinstance(target, SupportsIndex) and not isinstance(target, bool):
+            return str(operator.index(target))
+        raise UsageError(f"found the target {reprlib.repr(target)}, expected a string or the number of a class.")
+
+    if isinstance(targets, Sequence) and not isinstance(targets, str):
+        return [one(target) for target in targets]
+    return [one(targets)]
 
 
 class _Run:
@@ -42,7 +56,7 @@ class _Run:
         progress: ProgressLike,
         cancellation: Cancellation | None,
     ) -> None:
-        strings = _targets(targets)
+        strings = target_strings(targets)
         for string in strings:
             _native.check_target_syntax(string)
         self.model = _explainable(model)
@@ -58,7 +72,12 @@ class _Run:
     def listen(self, body: Callable[[_native.Execution], None]) -> None:
         """Runs `body` with progress and Ctrl-C looked after; what `self.done` holds then survives an interrupt."""
         with cancelled_by_interrupts(self.cancellation) as came, listening(self.progress) as progress:
-            body(_native.Execution(self.batch, self.budget, self.incremental, progress, self.cancellation))
+            try:
+                body(_native.Execution(self.batch, self.budget, self.incremental, progress, self.cancellation))
+            except UsageError as error:
+                if isinstance(self.model, Wrapped):
+                    error.add_note(self.model.what_it_lacks())
+                raise
         if came:
             raise Interrupted(self.done)
 
@@ -124,8 +143,11 @@ def explain_all(
     ['saliency', 'occlusion']
     """
     parsed = _native.parse_methods(methods, seed)
-    run = _Run(model, image, targets, batch, budget, incremental, progress, cancellation)
+    with torch.inference_mode(False):  # whatever the caller is in: methods take gradients
+        return _explain_all(parsed, _Run(model, image, targets, batch, budget, incremental, progress, cancellation))
 
+
+def _explain_all(parsed: Sequence[_native.Method], run: _Run) -> Explanations:
     def body(execution: _native.Execution) -> None:
         for method in parsed:
             if run.cancellation.cancelled and run.done:
@@ -203,10 +225,13 @@ def stream(
     [parsed, *others] = _native.parse_methods(method, seed)
     if others:
         raise UsageError(f"{method!r} is {len(others) + 1} methods, expected one.")
-    run = _Run(model, image, target, batch, budget, incremental, progress, cancellation)
+    with torch.inference_mode(False):
+        run = _Run(model, image, target, batch, budget, incremental, progress, cancellation)
     if len(run.targets) != 1:
         raise UsageError(f"{target!r} is {len(run.targets)} targets, expected one.")
-    looks = _native.PartialResults(parsed, run.scorer(parsed), run.subject.prepared.input, first)
+    with torch.inference_mode(False):
+        scorer = run.scorer(parsed)
+    looks = _native.PartialResults(parsed, scorer, run.subject.prepared.input, first)
     while True:
         found: list[_native.Explanation] = []
 
@@ -214,7 +239,8 @@ def stream(
             found += looks.next(execution) or []
             run.done = run.results(found)
 
-        run.listen(body)
+        with torch.inference_mode(False):
+            run.listen(body)
         if not found:
             return
         yield run.done[0]
@@ -224,13 +250,17 @@ def options_text(name: str, options: dict[str, object]) -> str:
     """The method string of a name and options."""
 
     def write(key: str, value: object) -> str:
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, float):
-            return repr(value)
-        if isinstance(value, (int, str)) and "," not in str(value):
-            return str(value)
-        raise UsageError(f"{name}: found {key}={value!r}, expected a number, a flag, or a word without commas.")
+        plain: object = value.item() if isinstance(value, np.generic) else value
+        if isinstance(plain, bool):
+            return "true" if plain else "false"
+        if isinstance(plain, float):
+            return repr(plain)
+        if isinstance(plain, os.PathLike):
+            plain = os.fspath(plain)
+        if isinstance(plain, (int, str)) and "," not in str(plain):
+            return str(plain)
+        found = reprlib.repr(plain) if isinstance(plain, str) else type(plain).__name__
+        raise UsageError(f"{name}: found {key}={found}, expected a number, a flag, or a word without commas.")
 
     settings = ",".join(f"{key}={write(key, value)}" for key, value in options.items())
     return f"{name}:{settings}" if settings else name

@@ -59,6 +59,8 @@ def read_photo(image: object) -> _native.Image | None:
 def as_input(values: object) -> torch.Tensor:
     """Float values as [1,C,H,W] on the CPU."""
     tensor = as_tensor(values).detach()
+    if tensor.is_inference():  # autograd takes none
+        tensor = tensor.clone()
     if tensor.dim() == 3:
         tensor = tensor.unsqueeze(0)
     if tensor.dim() != 4 or tensor.size(0) != 1:

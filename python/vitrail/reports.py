@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vitrail import _native
 from vitrail.errors import InputError, UsageError
-from vitrail.explaining import Cancellation, Target, _targets, explain_all
+from vitrail.explaining import Cancellation, Target, explain_all, target_strings
 from vitrail.explanation import Explanations
 from vitrail.model import Model
 from vitrail.progress import ProgressLike, cancelled_by_interrupts, listening
@@ -112,7 +112,7 @@ def explain_photos(
     paths = [os.fspath(photo) for photo in photos]
     folders = list(names) if names is not None else _native.folder_names(paths)
     parsed = _native.parse_methods(methods, seed)
-    strings = _targets(targets)
+    strings = target_strings(targets)
     question = model.record(parsed, strings, batch, budget)
     report = Report(out, model)
     for path, name in zip(paths, folders, strict=True):

@@ -96,6 +96,17 @@ class Wrapped:
         kind = _native.PythonDifferentiableScorer if self._arrays == "torch" else _native.PythonScorer
         return kind(network, list(targets))
 
+    def what_it_lacks(self) -> str:
+        """For the errors of methods that ask for more."""
+        if self._modules:
+            return "Of a module there is no graph: vitrail.export it, and vitrail.load the file."
+        if self._arrays == "torch":
+            return "Of a function there are no layers and no graph: wrap a module, or load an ONNX file."
+        return (
+            "Of a function of NumPy arrays there are no gradients, layers or graph: wrap a function of tensors "
+            "(vitrail.wrap(..., arrays='torch')) or a module, or load an ONNX file."
+        )
+
     def check_mode(self) -> None:
         training = [name or "the module" for name, module in self._modules.items() if module.training]
         if training:
@@ -112,10 +123,7 @@ class Wrapped:
     def rows(self, inputs: torch.Tensor) -> torch.Tensor:
         """Scores [N,K] of inputs [N,C,H,W], on the CPU, with autograd's graph where it is recorded."""
         with self._lock:
-            if self._arrays == "numpy":
-                found: Any = self._function(inputs.detach().numpy())
-            else:
-                found = self._function(self._place(inputs))
+            found: Any = self._function(self._place(inputs)) if self._arrays == "torch" else self._call_on_array(inputs)
         if isinstance(self._output, (str, int)):
             found = found[self._output]
         elif self._output is not None:
@@ -134,6 +142,13 @@ class Wrapped:
                 f"[{inputs.size(0)},K]: one row an input. Name the part that is meant: vt.wrap(..., output=...)."
             )
         return rows.to("cpu") if rows.is_floating_point() else rows.float()
+
+    def _call_on_array(self, inputs: torch.Tensor) -> Any:
+        try:
+            return self._function(inputs.detach().numpy())
+        except TypeError as error:
+            error.add_note("It was called with a NumPy array. A function of tensors: vitrail.wrap(f, arrays='torch').")
+            raise
 
     def _place(self, inputs: torch.Tensor) -> torch.Tensor:
         """Where the parameters are, in their type."""

@@ -189,6 +189,33 @@ def test_any_value_can_be_fed_and_fetched(model, net, image):
     assert torch.allclose(logits, net(x), atol=1e-5)
 
 
+def test_inference_mode_of_the_caller_changes_nothing(model, net, image):
+    expected = vt.explain_all(model, image, "saliency,gradcam,rise:masks=50")
+    with torch.inference_mode():
+        assert vt.explain_all(model, image, "saliency,gradcam,rise:masks=50") == expected
+        x = model.prepare(image)
+        by_module = vt.saliency(net, x, 1)
+        assert list(vt.stream(model, image, "rise:masks=50"))[-1] == expected[2]
+    assert difference(by_module.map, expected[0].map) < 1e-4
+    assert difference(vt.saliency(net, x, 1).map, expected[0].map) < 1e-4  # x is an inference tensor
+
+
+@pytest.mark.parametrize("target", [1, np.int64(1), torch.tensor(1), "1", [1], [torch.tensor(1)]])
+def test_numbers_of_classes_may_be_of_any_kind(target, model, image):
+    assert [e.target.index for e in vt.explain_all(model, image, "saliency", target)] == [1]
+
+
+def test_options_may_be_numbers_of_numpy_and_paths(model, image, tmp_path):
+    plain = vt.occlusion(model, image, patch=8, stride=8)
+    assert vt.occlusion(model, image, patch=np.int64(8), stride=np.int32(8)) == plain
+    PIL.Image.fromarray((np.arange(32 * 32).reshape(32, 32) // 256 * 60).astype(np.uint8)).save(
+        tmp_path / "regions.png"
+    )
+    assert vt.feature_ablation(model, image, regions=tmp_path / "regions.png").map.std() > 0
+    with pytest.raises(vt.UsageError, match="Tensor"):
+        vt.occlusion(model, image, baseline=torch.zeros(1000))
+
+
 @pytest.mark.parametrize(
     "wrong, error, words",
     [
@@ -199,6 +226,8 @@ def test_any_value_can_be_fed_and_fetched(model, net, image):
         (lambda m, i: vt.sobol(m, i, baseline=[1]), vt.UsageError, "baseline"),
         (lambda m, i: vt.explain(m, i, "saliency", "squares"), vt.UsageError, "square"),
         (lambda m, i: vt.explain(m, i, "saliency", 3), vt.UsageError, "3"),
+        (lambda m, i: vt.explain(m, i, "saliency", True), vt.UsageError, "True"),
+        (lambda m, i: vt.explain(m, i, "saliency", 1.5), vt.UsageError, "1.5"),
         (lambda m, i: vt.explain(m, i, "saliency,rise"), vt.UsageError, "explain_all"),
         (lambda m, i: vt.gradcam(m, i, layer="conv9"), vt.UsageError, "conv2"),
         (lambda m, i: vt.explain(m, i, budget="soon"), vt.UsageError, "30s"),

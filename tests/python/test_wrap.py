@@ -136,8 +136,12 @@ def test_a_photo_without_preprocessing_is_refused(net, image):
 
 def test_what_needs_a_graph_says_so(net):
     for method in ("guided_backprop", "lrp", "deeplift"):
-        with pytest.raises(vt.UsageError):
+        with pytest.raises(vt.UsageError) as error:
             vt.explain(net, torch.randn(3, 32, 32), method)
+        assert "vitrail.export" in error.value.__notes__[0]
+    with pytest.raises(TypeError) as error:
+        vt.occlusion(lambda x: torch.relu(x).flatten(1), np.ones((3, 8, 8), np.float32), 0)
+    assert "arrays='torch'" in error.value.__notes__[0]
 
 
 def test_functions_of_arrays(image):
