@@ -10,7 +10,7 @@ PRESET_FLAGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test unit conformance operators catalogue pictures public-models bench format \
-        format-check lint asan ubsan sanitize fuzz install clean
+        format-check lint asan ubsan sanitize fuzz install package clean
 
 help: ## this list
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -40,8 +40,9 @@ public-models: build ## public models from packages against ONNX Runtime (fetche
 operators: build ## docs/operators.md from the code
 	@$(BUILD)/tests/operator_table "$$($(PYTHON) -c 'import onnx, pathlib; print(pathlib.Path(onnx.__file__).parent)')/backend/test/data/node" >docs/operators.md
 
-catalogue: build ## docs/methods.md from the code
+catalogue: build ## docs/methods.md and the stubs of methods from the code
 	@$(BUILD)/tests/method_table >docs/methods.md
+	@PYTHONPATH=$(BUILD)/python $(PYTHON) scripts/make_stubs.py
 
 pictures: demo ## the pictures of the README and of docs/methods.md
 	@$(PYTHON) scripts/make_pictures.py
@@ -77,6 +78,12 @@ fuzz: setup ## hostile files against every reader, FUZZ_SECONDS each (60)
 
 install: build ## cmake --install; PREFIX=/where
 	@cmake --install $(BUILD) $(if $(PREFIX),--prefix $(PREFIX))
+
+package: setup ## the Python package into build/package by pip, which fetches torch anew for its isolated build
+	@python3 -m venv --clear build/package
+	@CXX=c++ CMAKE_ARGS="$(PRESET_FLAGS)" build/package/bin/python -m pip --disable-pip-version-check install --quiet .
+	@cd build/package && bin/python -c 'import vitrail; print("vitrail", vitrail.__version__, "installed in build/package")' && \
+	  bin/vitrail --version
 
 clean: ## remove what was built, not what was set up
 	@rm -rf build out

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/display.h"
 #include "bindings.h"
 
 namespace vitrail::python {
@@ -99,7 +100,7 @@ Explanation explanation_of_state(const py::dict& state) {
 }  // namespace
 
 void bind_explanations(py::module_& module) {
-  py::class_<Target>(module, "Target")
+  py::class_<Target>(module, "Target", "What was explained.")
       .def_readonly("string", &Target::string)
       .def_readonly("index", &Target::index)
       .def_readonly("versus", &Target::versus)
@@ -139,7 +140,7 @@ void bind_explanations(py::module_& module) {
       .def("state", &state_of)
       .def_static("from_state", &explanation_of_state, py::arg("state"));
 
-  py::class_<MapComparison>(module, "MapComparison")
+  py::class_<MapComparison>(module, "MapComparison", "Two maps side by side.")
       .def_readonly("cells", &MapComparison::cells)
       .def_readonly("rank_correlation", &MapComparison::rank_correlation)
       .def_readonly("linear_correlation", &MapComparison::linear_correlation)
@@ -150,7 +151,12 @@ void bind_explanations(py::module_& module) {
       .def_property_readonly("significant", [](const MapComparison& c) { return defined(c.significant); })
       .def_readonly("differing", &MapComparison::differing)
       .def_readonly("notes", &MapComparison::notes)
-      .def_property_readonly("largest_difference", &MapComparison::largest_difference);
+      .def_property_readonly("largest_difference", &MapComparison::largest_difference)
+      .def("__repr__", [](const MapComparison& c) {
+        return "<MapComparison: rank correlation " + show_number(c.rank_correlation) + ", " +
+               show_share(c.top_overlap) + " of the top " + std::to_string(c.top) + " in both, " +
+               std::to_string(c.differing) + " of " + std::to_string(c.cells) + " cells differ>";
+      });
   module.def(
       "compare_maps",
       [](const Explanation& a, const Explanation& b, double level, double top, const std::string& correction) {

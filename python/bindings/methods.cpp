@@ -12,7 +12,8 @@
 namespace vitrail::python {
 
 void bind_methods(py::module_& module) {
-  py::class_<Cancellation, std::shared_ptr<Cancellation>>(module, "Cancellation")
+  py::class_<Cancellation, std::shared_ptr<Cancellation>>(module, "Cancellation",
+                                                          "Set it, from any thread, to end a run with partial results.")
       .def(py::init<>())
       .def("cancel", [](Cancellation& c) { c.cancelled = true; })
       .def_property_readonly("cancelled", [](const Cancellation& c) { return c.cancelled.load(); });
@@ -24,13 +25,13 @@ void bind_methods(py::module_& module) {
            }),
            py::arg("batch"), py::arg("budget"), py::arg("incremental"), py::arg("progress"), py::arg("cancellation"));
 
-  py::class_<OptionInfo>(module, "OptionInfo")
+  py::class_<OptionInfo>(module, "OptionInfo", "An option of a method.")
       .def_readonly("name", &OptionInfo::name)
       .def_readonly("type", &OptionInfo::type)
       .def_readonly("default_value", &OptionInfo::default_value)
       .def_readonly("description", &OptionInfo::description);
 
-  py::class_<MethodInfo>(module, "MethodInfo")
+  py::class_<MethodInfo>(module, "MethodInfo", "What a method is, needs and costs.")
       .def_readonly("name", &MethodInfo::name)
       .def_readonly("family", &MethodInfo::family)
       .def_readonly("aliases", &MethodInfo::aliases)
@@ -57,7 +58,8 @@ void bind_methods(py::module_& module) {
       .def_readonly("unit", &MethodInfo::unit)
       .def_readonly("repeats_gradients", &MethodInfo::repeats_gradients)
       .def_property_readonly("uses_plan", &MethodInfo::uses_plan)
-      .def_readonly("options", &MethodInfo::options);
+      .def_readonly("options", &MethodInfo::options)
+      .def("__repr__", [](const MethodInfo& info) { return "<MethodInfo " + info.name + ": " + info.summary + ">"; });
 
   py::class_<Method, std::shared_ptr<Method>>(module, "Method")
       .def_property_readonly("info", &Method::info)

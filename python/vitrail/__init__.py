@@ -8,9 +8,9 @@ A model is an ONNX file (:func:`load`), a module of PyTorch or any function (:fu
 (``"sobol:grid=8"``) or functions (``vt.sobol(model, image, grid=8)``); :func:`methods` lists them.
 """
 
-from vitrail._check import check_torch
+from vitrail import _libraries
 
-check_torch()
+_libraries.load()
 
 from vitrail import _native  # noqa: E402
 from vitrail._native import MapComparison, MethodInfo, OptionInfo  # noqa: E402

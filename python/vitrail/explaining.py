@@ -22,10 +22,14 @@ from vitrail.wrapped import Wrapped, wrap
 ModelLike: TypeAlias = "Model | Wrapped | torch.nn.Module | Callable[[Any], Any]"
 Target: TypeAlias = "str | SupportsIndex"
 """A target string, or the number of a class."""
+MethodList: TypeAlias = "str | Sequence[str]"
+"""A list of method strings: one string with commas, or several strings."""
 Cancellation = _native.Cancellation
 
 
 def _explainable(model: ModelLike) -> Explainable:
+    if isinstance(model, (str, os.PathLike)):
+        raise UsageError(f"found the path {os.fspath(model)!r}, expected a model: vitrail.load(path).")
     return model if isinstance(model, (Model, Wrapped)) else wrap(model)
 
 
@@ -42,6 +46,14 @@ def target_strings(targets: Target | Sequence[Target]) -> list[str]:
     return [one(targets)]
 
 
+def parse_methods(methods: MethodList, seed: int | None) -> list[_native.Method]:
+    several = [methods] if isinstance(methods, str) else list(methods) if isinstance(methods, Sequence) else [methods]
+    for text in several:
+        if not isinstance(text, str):
+            raise UsageError(f"found a method of type {type(text).__name__}, expected a string, as 'sobol:grid=8'.")
+    return _native.parse_methods(",".join(several), seed)
+
+
 class _Run:
     """Everything that methods on one image for some targets share."""
 
@@ -56,6 +68,8 @@ class _Run:
         progress: ProgressLike,
         cancellation: Cancellation | None,
     ) -> None:
+        if not isinstance(budget, str):
+            raise UsageError(f"found budget={budget!r}, expected a string: '2000forwards' or '30s'.")
         strings = target_strings(targets)
         for string in strings:
             _native.check_target_syntax(string)
@@ -89,7 +103,7 @@ class _Run:
 def explain_all(
     model: ModelLike,
     image: ImageLike,
-    methods: str = "sobol",
+    methods: MethodList = "sobol",
     targets: Target | Sequence[Target] = "top1",
     *,
     seed: int | None = None,
@@ -108,7 +122,7 @@ def explain_all(
     image
         A path, a PIL image, pixels uint8 ``[H,W,3]``; or an input, floating point ``[C,H,W]``.
     methods
-        A list of method strings: ``"sobol:grid=8,designs=16,rise"``.
+        Method strings: ``"sobol:grid=8,designs=16,rise"``, or a list of them.
     targets
         One or several: ``"top1"``, ``"top3"``, ``281``, ``"tabby cat"``, ``"prob:281"``, ``"281-vs-285"``, ``"box:1"`` ...
     seed
@@ -142,7 +156,7 @@ def explain_all(
     >>> [e.name for e in both]
     ['saliency', 'occlusion']
     """
-    parsed = _native.parse_methods(methods, seed)
+    parsed = parse_methods(methods, seed)
     with torch.inference_mode(False):  # whatever the caller is in: methods take gradients
         return _explain_all(parsed, _Run(model, image, targets, batch, budget, incremental, progress, cancellation))
 
@@ -222,7 +236,7 @@ def stream(
     >>> [e.forwards for e in vt.stream(model, image, "rise:masks=200")]
     [64, 128, 200]
     """
-    [parsed, *others] = _native.parse_methods(method, seed)
+    [parsed, *others] = parse_methods(method, seed)
     if others:
         raise UsageError(f"{method!r} is {len(others) + 1} methods, expected one.")
     with torch.inference_mode(False):
@@ -232,6 +246,10 @@ def stream(
     with torch.inference_mode(False):
         scorer = run.scorer(parsed)
     looks = _native.PartialResults(parsed, scorer, run.subject.prepared.input, first)
+    return _looks(run, looks)
+
+
+def _looks(run: _Run, looks: _native.PartialResults) -> Iterator[Explanation]:
     while True:
         found: list[_native.Explanation] = []
 

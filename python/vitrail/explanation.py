@@ -17,6 +17,7 @@ import torch
 from vitrail import _native
 from vitrail.errors import UsageError
 from vitrail.images import show_input
+from vitrail.progress import is_notebook
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -307,9 +308,13 @@ class Explanations(Sequence[Explanation]):
             raise UsageError("there is no explanation to plot.")
         columns = min(columns, len(self))
         rows = -(-len(self) // columns)
-        figure: Figure = _pyplot().figure(figsize=(4.5 * columns, 4.5 * rows), layout="constrained")
+        height, width = max(e.picture().shape[:2] for e in self)
+        size = (4.5 * columns, 4.5 * rows * height / width)
+        figure: Figure = _pyplot().figure(figsize=size, layout="constrained")
         for place, explanation in enumerate(self, 1):
             explanation.plot(figure.add_subplot(rows, columns, place))
+        if is_notebook():  # shows what a cell returns, and what is open: once is enough
+            _pyplot().close(figure)
         return figure
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -73,6 +73,8 @@ def export(
     inputs = inputs.unsqueeze(0) if inputs.dim() == 3 else inputs
     if inputs.dim() != 4:
         raise UsageError(f"found an example of shape {list(inputs.shape)}, expected [C,H,W] or [N,C,H,W].")
+    if not target.absolute().parent.is_dir():
+        raise UsageError(f"there is no folder {target.parent} to write {target.name} into.")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
         draft = Path(folder) / target.name
         _write(module, inputs, draft, opset)

@@ -43,10 +43,10 @@ def read_photo(image: object) -> _native.Image | None:
             return None
         if pixels.dtype == torch.uint8 and pixels.dim() == 2:
             pixels = pixels.unsqueeze(2).expand(-1, -1, 3)
-        if pixels.dtype == torch.uint8 and pixels.dim() == 3 and pixels.size(2) == 3:
-            return _native.Image(pixels.contiguous().cpu())
+        if pixels.dtype == torch.uint8 and pixels.dim() == 3 and pixels.size(2) in (3, 4):  # alpha is dropped
+            return _native.Image(pixels[:, :, :3].contiguous().cpu())
         raise InputError(
-            f"found an array of {pixels.dtype} {list(pixels.shape)}, expected pixels uint8 [H,W,3] or [H,W], "
+            f"found an array of {pixels.dtype} {list(pixels.shape)}, expected pixels uint8 [H,W,3], [H,W,4] or [H,W], "
             "or a floating-point input [C,H,W] that needs no preparation."
         )
     if hasattr(image, "convert"):  # PIL

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -27,11 +28,16 @@ ProgressLike = bool | Callable[[Progress], object] | None
 """None: a bar where somebody looks; False: nothing; True: a bar; a function: it is called with each event."""
 
 
-def is_watched() -> bool:
-    """Whether standard error is a terminal, or this is a notebook."""
+def is_notebook() -> bool:
+    """Whether this runs in a kernel of Jupyter."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    return sys.stderr.isatty() or (shell is not None and hasattr(shell, "kernel"))
+    return shell is not None and hasattr(shell, "kernel")
+
+
+def is_watched() -> bool:
+    """Whether standard error is a terminal, or this is a notebook."""
+    return sys.stderr.isatty() or is_notebook()
 
 
 class Bar:
@@ -42,7 +48,9 @@ class Bar:
         self.method = ""
 
     def __call__(self, method: str, done: int, total: int) -> None:
-        from tqdm.auto import tqdm
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a notebook without widgets: a bar of text does
+            from tqdm.auto import tqdm
 
         if self.bar is None or done == 0 or method != self.method:
             self.close()

@@ -20,7 +20,7 @@ import numpy as np
 import vitrail
 from vitrail import _native
 from vitrail.errors import UsageError
-from vitrail.explaining import Target
+from vitrail.explaining import MethodList, Target, parse_methods
 
 try:
     import ray.data
@@ -52,7 +52,7 @@ def explain(
     model: str | os.PathLike[str],
     photos: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
-    methods: str = "gradcam,sobol",
+    methods: MethodList = "gradcam,sobol",
     targets: Target | Sequence[Target] = "top1",
     *,
     workers: int = 2,
@@ -83,7 +83,7 @@ def explain(
         raise UsageError(f"found workers={workers}, photos_a_task={photos_a_task}, expected 1 or more.")
     paths = [os.path.abspath(photo) for photo in photos]
     question = {"methods": methods, "targets": targets, "seed": seed, "batch": batch, "budget": budget}
-    _native.parse_methods(methods, seed)  # mistakes are the caller's to see, not a worker's
+    parse_methods(methods, seed)  # mistakes are the caller's to see, not a worker's
     rows = [{"photo": path, "name": name} for path, name in zip(paths, _native.folder_names(paths), strict=True)]
     blocks = max(1, -(-len(rows) // photos_a_task))
     return ray.data.from_items(rows, override_num_blocks=blocks).map_batches(

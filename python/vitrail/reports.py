@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vitrail import _native
 from vitrail.errors import InputError, UsageError
-from vitrail.explaining import Cancellation, Target, explain_all, target_strings
+from vitrail.explaining import Cancellation, MethodList, Target, explain_all, parse_methods, target_strings
 from vitrail.explanation import Explanations
 from vitrail.model import Model
 from vitrail.progress import ProgressLike, cancelled_by_interrupts, listening
@@ -29,6 +29,7 @@ class Report:
     """
 
     def __init__(self, folder: str | os.PathLike[str], model: Model) -> None:
+        _check_model(model)
         self._model = model
         self._folder = Path(folder)
         self._native = _native.Report(os.fspath(folder), model._native)
@@ -63,6 +64,14 @@ class Report:
         return Path(self._native.finish())
 
 
+def _check_model(model: object) -> None:
+    if not isinstance(model, Model):
+        raise UsageError(
+            f"found {type(model).__name__}, expected what vitrail.load gives: results record the file of their model. "
+            "vitrail.export writes one of a module."
+        )
+
+
 def _unique(words: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(words))
 
@@ -81,7 +90,7 @@ def explain_photos(
     model: Model,
     photos: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
-    methods: str = "gradcam,sobol",
+    methods: MethodList = "gradcam,sobol",
     targets: Target | Sequence[Target] = "top1",
     *,
     seed: int | None = None,
@@ -109,9 +118,12 @@ def explain_photos(
     names
         Of the photos' folders; default: their stems, numbered where they collide.
     """
+    _check_model(model)
+    if isinstance(photos, (str, os.PathLike)):
+        raise UsageError(f"found one path, {os.fspath(photos)!r}, expected a list of paths.")
     paths = [os.fspath(photo) for photo in photos]
     folders = list(names) if names is not None else _native.folder_names(paths)
-    parsed = _native.parse_methods(methods, seed)
+    parsed = parse_methods(methods, seed)
     strings = target_strings(targets)
     question = model.record(parsed, strings, batch, budget)
     report = Report(out, model)

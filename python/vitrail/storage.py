@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from vitrail import _native
-from vitrail.errors import InputError
+from vitrail.errors import InputError, UsageError
 from vitrail.explanation import Explanation, Explanations
 
 FORMAT = "vitrail-explanations"
@@ -44,6 +44,8 @@ def write(path: Path, explanations: Sequence[Explanation]) -> None:
             entry["photo"] = move(photo, name)
         entries.append(entry)
     text = json.dumps({"format": FORMAT, "version": VERSION, "vitrail": _native.version(), "explanations": entries})
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent} to write {path.name} into.")
     handle, temporary = tempfile.mkstemp(dir=path.parent or Path(), prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -58,6 +60,8 @@ def _read(path: Path) -> Explanations:
     def damaged(why: object) -> InputError:
         return InputError(f"{path} is not a whole file of explanations ({why}). Expected what Explanation.save writes.")
 
+    if not zipfile.is_zipfile(path):
+        raise damaged("it is no archive")
     try:
         with np.load(path, allow_pickle=False) as file:
             document = json.loads(bytes(file["json"]))

@@ -17,7 +17,13 @@ def test_a_photo_may_be_a_path_pixels_or_a_picture(model, image, tmp_path):
     PIL.Image.fromarray(image).save(tmp_path / "photo.png")
     maps = [
         vt.explain(model, form, "occlusion:patch=8,stride=8").map
-        for form in (tmp_path / "photo.png", str(tmp_path / "photo.png"), image, PIL.Image.fromarray(image))
+        for form in (
+            tmp_path / "photo.png",
+            str(tmp_path / "photo.png"),
+            image,
+            np.dstack([image, image[:, :, :1]]),  # with alpha
+            PIL.Image.fromarray(image),
+        )
     ]
     assert all(np.array_equal(maps[0], other) for other in maps[1:])
 
@@ -77,6 +83,7 @@ def test_all_methods_for_several_targets(model, image):
     assert [(e.name, e.target.index) for e in found] == [
         (name, index) for name in ("saliency", "occlusion") for index in (1, 0, 2)
     ]
+    assert vt.explain_all(model, image, ["saliency", "occlusion:patch=8,stride=8"], ["top1", "circle", 2]) == found
     assert isinstance(found[1:3], vt.Explanations) and len(found[1:3]) == 2
 
 
@@ -100,6 +107,7 @@ def test_comparing(model, image):
     a, b = vt.rise(model, image, masks=300), vt.rise(model, image, masks=300, seed=2)
     same, other = a.compare(a), a.compare(b)
     assert same.rank_correlation == pytest.approx(1) and same.differing == 0
+    assert repr(same).startswith("<MapComparison: rank correlation 1, 100.0 % of the top")
     assert -1 <= other.rank_correlation < 1 and other.difference.shape == other.half_width.shape
     with pytest.raises(vt.UsageError, match="bonferroni"):
         a.compare(b, correction="holm")
@@ -231,6 +239,13 @@ def test_options_may_be_numbers_of_numpy_and_paths(model, image, tmp_path):
         (lambda m, i: vt.explain(m, i, "saliency,rise"), vt.UsageError, "explain_all"),
         (lambda m, i: vt.gradcam(m, i, layer="conv9"), vt.UsageError, "conv2"),
         (lambda m, i: vt.explain(m, i, budget="soon"), vt.UsageError, "30s"),
+        (lambda m, i: vt.explain(m, i, budget=50), vt.UsageError, "30s"),
+        (lambda m, i: vt.explain(m.name, i), vt.UsageError, "vitrail.load"),
+        (lambda m, i: vt.explain(m, i, vt.methods()[0]), vt.UsageError, "MethodInfo"),
+        (lambda m, i: vt.stream(m, i, "nonsense"), vt.UsageError, "nonsense"),
+        (lambda m, i: vt.saliency(m, i).save("/nowhere/e.npz"), vt.UsageError, "/nowhere"),
+        (lambda m, i: vt.Report("out", vt.wrap(print)), vt.UsageError, "vitrail.export"),
+        (lambda m, i: next(vt.explain_photos(m, "cat.png", "out")), vt.UsageError, "list of paths"),
         (lambda m, i: vt.explain(m, "nowhere.png"), vt.InputError, "nowhere.png"),
         (lambda m, i: vt.explain(m, i[:, :, 0].astype(int)), vt.InputError, "uint8"),
         (lambda m, i: vt.explain(m, object()), vt.InputError, "object"),

@@ -40,7 +40,8 @@ def environment(tmp_path_factory):
     ).stdout.strip()
     with open(f"{packages}/base.pth", "w") as file:
         print(sysconfig.get_path("purelib"), file=file)
-    flags = f"-DCMAKE_COMPILE_WARNING_AS_ERROR={cached('CMAKE_COMPILE_WARNING_AS_ERROR') or 'OFF'}"
+    shared = ("CMAKE_COMPILE_WARNING_AS_ERROR", "VITRAIL_SHARE_CACHE")
+    flags = " ".join(f"-D{name}={cached(name) or 'OFF'}" for name in shared)
     done = subprocess.run(
         [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-build-isolation", "--no-deps", SOURCE],
         capture_output=True,

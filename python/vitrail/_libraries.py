@@ -1,12 +1,16 @@
-"""Whether the PyTorch that is here is the one that the package was built with."""
+"""The libraries that the C++ parts need: those of PyTorch, which must be the one that they were built with, and oneDNN."""
 
 from __future__ import annotations
+
+import ctypes
+
+from vitrail_command import find_onednn
 
 from vitrail._build import TORCH
 
 
-def check_torch() -> None:
-    """Imports torch, which loads its libraries; ImportError where it is another one."""
+def load() -> None:
+    """Loads them; ImportError where PyTorch is missing or another one."""
     try:
         import torch
     except ImportError as missing:
@@ -18,3 +22,5 @@ def check_torch() -> None:
             f"Either pip install torch=={TORCH}, or build vitrail again with the torch that is here: "
             "pip install --no-build-isolation --force-reinstall --no-deps ."
         )
+    if (onednn := find_onednn()) is not None:
+        ctypes.CDLL(str(onednn))
