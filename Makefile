@@ -80,7 +80,7 @@ install: build ## cmake --install; PREFIX=/where
 	@cmake --install $(BUILD) $(if $(PREFIX),--prefix $(PREFIX))
 
 package: setup ## the Python package into build/package by pip, which fetches torch anew for its isolated build
-	@python3 -m venv --clear build/package
+	@rm -rf build/wheel && python3 -m venv --clear build/package
 	@CXX=c++ CMAKE_ARGS="$(PRESET_FLAGS)" build/package/bin/python -m pip --disable-pip-version-check install --quiet .
 	@cd build/package && bin/python -c 'import vitrail; print("vitrail", vitrail.__version__, "installed in build/package")' && \
 	  bin/vitrail --version

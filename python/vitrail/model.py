@@ -41,7 +41,6 @@ class Subject:
 
     photo: _native.Image  # of an input, a picture of it
     prepared: _native.PreparedImage
-    is_photo: bool
 
 
 class Explainable(Protocol):
@@ -61,7 +60,7 @@ class Explainable(Protocol):
 
 def subject_of_input(values: object) -> Subject:
     prepared = _native.PreparedImage(as_input(values))
-    return Subject(show_input(prepared.input), prepared, is_photo=False)
+    return Subject(show_input(prepared.input), prepared)
 
 
 class Model:
@@ -166,7 +165,7 @@ class Model:
         photo = read_photo(image)
         if photo is None:
             return subject_of_input(image)
-        return Subject(photo, self._native.prepare(photo), is_photo=True)
+        return Subject(photo, self._native.prepare(photo))
 
     def targets(self, strings: Sequence[str], subject: Subject) -> list[_native.Target]:
         return self._native.targets(list(strings), subject.prepared)

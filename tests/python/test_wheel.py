@@ -1,6 +1,7 @@
 """What `pip install .` gives: the package and the command, in an environment of their own."""
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -42,8 +43,10 @@ def environment(tmp_path_factory):
         print(sysconfig.get_path("purelib"), file=file)
     shared = ("CMAKE_COMPILE_WARNING_AS_ERROR", "VITRAIL_SHARE_CACHE")
     flags = " ".join(f"-D{name}={cached(name) or 'OFF'}" for name in shared)
+    shutil.rmtree(SOURCE / "build" / "wheel-test", ignore_errors=True)
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-build-isolation", "--no-deps"]
     done = subprocess.run(
-        [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-build-isolation", "--no-deps", SOURCE],
+        [*pip, "--config-settings=build-dir=build/wheel-test", SOURCE],
         capture_output=True,
         text=True,
         env={**os.environ, "CXX": cached("CMAKE_CXX_COMPILER"), "CMAKE_ARGS": flags},
