@@ -43,20 +43,25 @@ def no_op(rounds):
 
 
 def sobol(net, rounds):
-    """Time of the explanation and of as many bare forwards."""
+    """Time of the explanation and of its bare forwards, in the same batches."""
     x = torch.rand(3, 224, 224)
     model = vt.wrap(net)
-    forwards = vt.sobol(model, x, 0, grid=4, designs=4, replicates=2, progress=False).forwards
-    batch = x.expand(BATCH, -1, -1, -1).contiguous()
-
-    def bare():
-        with torch.no_grad():
-            for _ in range(forwards // BATCH):
-                net(batch)
 
     def explanation():
         vt.sobol(model, x, 0, grid=4, designs=4, replicates=2, batch=BATCH, progress=False)
 
+    sizes = []
+    hook = net.register_forward_pre_hook(lambda module, inputs: sizes.append(len(inputs[0])))
+    explanation()
+    hook.remove()
+    batches = {size: torch.rand(size, 3, 224, 224) for size in set(sizes)}
+
+    def bare():
+        with torch.no_grad():
+            for size in sizes:
+                net(batches[size])
+
+    bare()
     pairs = [(seconds(explanation), seconds(bare)) for _ in range(rounds)]
     return tuple(statistics.median(column) for column in zip(*pairs))
 
