@@ -9,8 +9,8 @@
 // does. Every partial result is what a run with that budget gives, the last one what a run without it gives: numbers
 // depend on the sample, not on when one looks. Methods that do not sample give their result at once.
 //
-// Cost    Of black-box methods on the input, scores are remembered (16 bytes a sample), so that no image is scored
-//         twice. Others begin again: twice the forwards in all.
+// Cost    Of black-box methods on the input, scores are remembered by a 64-bit hash of the image (a few hundred bytes a
+//         sample), so that no image is scored twice. Others begin again: twice the forwards in all.
 // Errors  Those of the method.
 //
 // Not thread-safe.

@@ -96,8 +96,8 @@ class _Run:
             raise Interrupted(self.done)
 
     def results(self, natives: Sequence[_native.Explanation]) -> list[Explanation]:
-        placed = self.subject.prepared.placed
-        return [Explanation(native, self.subject.photo, placed, self.model.name) for native in natives]
+        subject, name = self.subject, self.model.name
+        return [Explanation(n, subject.photo, subject.prepared.placed, name, subject.is_photo) for n in natives]
 
 
 def explain_all(

@@ -45,11 +45,13 @@ class Explanation:
         photo: _native.Image | None = None,
         placed: _native.Rectangle | None = None,
         model: str = "",
+        is_photo: bool = True,
     ) -> None:
         self._native = native
         self._photo = photo
         self._placed = placed
         self._model = model
+        self._is_photo = is_photo  # else the photo is only a picture of an input
 
     @property
     def map(self) -> Map:
@@ -148,7 +150,7 @@ class Explanation:
 
     @property
     def photo(self) -> npt.NDArray[np.uint8] | None:
-        """The photo that was explained, uint8 ``[H,W,3]``; None where it is not known."""
+        """The photo that was explained, or a picture of the input, uint8 ``[H,W,3]``; None where it is not known."""
         return None if self._photo is None else self._photo.pixels.numpy()
 
     def summary(self) -> str:
@@ -186,7 +188,7 @@ class Explanation:
         state.update({name: getattr(self, name) for name in ARRAYS}, extras=self.extras)
         placed = self._placed
         state["placed"] = None if placed is None else (placed.x0, placed.y0, placed.x1, placed.y1)
-        state["photo"], state["model"] = self.photo, self._model
+        state["photo"], state["model"], state["is_photo"] = self.photo, self._model, self._is_photo
         return state
 
     @staticmethod
@@ -194,6 +196,7 @@ class Explanation:
         """The explanation of which :meth:`state` is."""
         native = dict(state)
         photo, placed, model = native.pop("photo"), native.pop("placed"), native.pop("model")
+        is_photo = native.pop("is_photo")
         for name in ARRAYS:
             native[name] = None if state[name] is None else torch.from_numpy(state[name])
         native["extras"] = {name: torch.from_numpy(values) for name, values in state["extras"].items()}
@@ -202,6 +205,7 @@ class Explanation:
             None if photo is None else _native.Image(torch.from_numpy(photo)),
             None if placed is None else _native.Rectangle(*placed),
             model,
+            is_photo,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

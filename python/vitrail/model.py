@@ -41,6 +41,7 @@ class Subject:
 
     photo: _native.Image  # of an input, a picture of it
     prepared: _native.PreparedImage
+    is_photo: bool
 
 
 class Explainable(Protocol):
@@ -60,7 +61,7 @@ class Explainable(Protocol):
 
 def subject_of_input(values: object) -> Subject:
     prepared = _native.PreparedImage(as_input(values))
-    return Subject(show_input(prepared.input), prepared)
+    return Subject(show_input(prepared.input), prepared, is_photo=False)
 
 
 class Model:
@@ -165,7 +166,7 @@ class Model:
         photo = read_photo(image)
         if photo is None:
             return subject_of_input(image)
-        return Subject(photo, self._native.prepare(photo))
+        return Subject(photo, self._native.prepare(photo), is_photo=True)
 
     def targets(self, strings: Sequence[str], subject: Subject) -> list[_native.Target]:
         return self._native.targets(list(strings), subject.prepared)

@@ -42,7 +42,7 @@ class Report:
         record: _native.RunRecord | None = None,
     ) -> Path:
         """Writes the folder of one photo, ``result.json`` last. `name`: of the folder; default: by the photo's name."""
-        if not explanations or any(e._photo is None for e in explanations):
+        if not explanations or any(e._photo is None or not e._is_photo for e in explanations):
             raise UsageError("found no explanations of a photo, expected what vitrail.explain_all gives.")
         first = explanations[0]
         assert first._photo is not None

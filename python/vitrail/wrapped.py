@@ -81,7 +81,7 @@ class Wrapped:
                 f"{self.name} was wrapped without preprocessing, and the image is a photo. Expected "
                 "vt.wrap(..., preprocess='imagenet', input_size=(224, 224)), or a floating-point input [C,H,W]."
             )
-        return Subject(photo, _native.prepare(photo, self._preprocess))
+        return Subject(photo, _native.prepare(photo, self._preprocess), is_photo=True)
 
     def targets(self, strings: Sequence[str], subject: Subject) -> list[_native.Target]:
         return _native.resolve_targets(list(strings), self._logits(subject), self._labels)

@@ -36,6 +36,17 @@ def test_an_input_needs_no_preparation(model, image):
     assert by_photo.photo is not None and by_photo.photo.shape == (32, 32, 3)
 
 
+def test_a_report_is_of_photos(model, image, tmp_path):
+    """An input has no photo that its prediction could be computed from again."""
+    report = vt.Report(tmp_path, model)
+    found = vt.explain_all(model, model.prepare(image), "saliency")
+    found.save(tmp_path / "e.npz")
+    for explanations in (found, vt.open(tmp_path / "e.npz"), vt.Explanations([])):
+        with pytest.raises(vt.UsageError, match="of a photo"):
+            report.add(explanations)
+    assert report.add(vt.explain_all(model, image, "saliency")).is_dir()
+
+
 def test_predictions_are_those_of_the_network(model, net, image):
     logits = net(model.prepare(image))[0]
     found = model.predict(image, top=3)
