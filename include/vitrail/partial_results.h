@@ -10,7 +10,8 @@
 // depend on the sample, not on when one looks. Methods that do not sample give their result at once.
 //
 // Cost    Of black-box methods on the input, scores are remembered by a 64-bit hash of the image (a few hundred bytes a
-//         sample), so that no image is scored twice. Others begin again: twice the forwards in all.
+//         sample): no whole image is scored twice, where looks end with a batch. Others begin again: twice the forwards
+//         in all.
 // Errors  Those of the method.
 //
 // Not thread-safe.

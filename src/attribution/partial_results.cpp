@@ -27,13 +27,15 @@ class RememberingScorer : public Scorer {
 
   /// A batch with an unknown image is scored as a whole: by the kernels, and so to the bytes, of a run without looks.
   Tensor score(const Tensor& inputs) const override {
+    std::vector<size_t> keys;
+    for (int64_t i = 0; i < inputs.size(0); ++i) keys.push_back(hash_of(inputs[i]));
     const std::lock_guard lock(mutex_);
     Tensors known;
-    for (int64_t i = 0; i < inputs.size(0); ++i)
-      if (const auto found = scores_.find(hash_of(inputs[i])); found != scores_.end()) known.push_back(found->second);
-    if (static_cast<int64_t>(known.size()) == inputs.size(0)) return at::stack(known);
+    for (const size_t key : keys)
+      if (const auto found = scores_.find(key); found != scores_.end()) known.push_back(found->second);
+    if (known.size() == keys.size()) return at::stack(known);
     const Tensor scores = scorer_->score(inputs);
-    for (int64_t i = 0; i < inputs.size(0); ++i) scores_[hash_of(inputs[i])] = scores[i].detach().clone();
+    for (size_t i = 0; i < keys.size(); ++i) scores_[keys[i]] = scores[static_cast<int64_t>(i)].detach().clone();
     return scores;
   }
 
