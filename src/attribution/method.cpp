@@ -2,6 +2,7 @@
 
 #include "attribution/access.h"
 #include "attribution/method_impl.h"
+#include "base/written_list.h"
 
 namespace vitrail {
 
@@ -29,80 +30,11 @@ const MethodEntry& find_method(const std::string& name) {
   throw UsageError("Unknown method \"" + name + "\". " + did_you_mean(name, names));
 }
 
-std::vector<std::string> split_at_commas(const std::string& text) {
-  std::vector<std::string> pieces;
-  size_t first = 0;
-  for (size_t comma = 0; comma != std::string::npos; first = comma + 1) {
-    comma = text.find(',', first);
-    pieces.push_back(text.substr(first, comma == std::string::npos ? comma : comma - first));
-  }
-  return pieces;
-}
-
-/// True for "key=value": the piece continues the method before it.
-bool is_setting(const std::string& piece) {
-  const size_t equals = piece.find('=');
-  return equals != std::string::npos && equals < piece.find(':');
-}
-
-void add_setting(Settings& settings, const std::string& method, const std::string& piece) {
-  const size_t equals = piece.find('=');
-  if (equals == std::string::npos || equals == 0)
-    throw UsageError(method + ": found \"" + piece +
-                     "\" where key=value was expected, as in \"rise:masks=500,seed=2\".");
-  settings.emplace_back(piece.substr(0, equals), piece.substr(equals + 1));
-}
-
-struct WrittenMethod {
-  std::string name;
-  Settings settings;
-};
-
-const std::string kAll = "all";
-
-std::vector<WrittenMethod> read_methods(const std::string& text) {
-  std::vector<WrittenMethod> methods;
-  for (const std::string& piece : split_at_commas(text)) {
-    if (is_setting(piece)) {
-      if (methods.empty())
-        throw UsageError("\"" + text + "\" begins with an option; begin with a method, as in \"sobol:grid=8\".");
-      add_setting(methods.back().settings, methods.back().name, piece);
-      continue;
-    }
-    const size_t colon = piece.find(':');
-    methods.push_back({piece.substr(0, colon), {}});
-    if (colon != std::string::npos) add_setting(methods.back().settings, methods.back().name, piece.substr(colon + 1));
-  }
-  return methods;
-}
-
-bool has_key(const Settings& settings, const std::string& key) {
-  return std::any_of(settings.begin(), settings.end(), [&](const auto& setting) { return setting.first == key; });
-}
+const WrittenKind kMethods = {.noun = "method", .example = "sobol:grid=8"};
 
 bool draws_numbers(const MethodInfo& info) {
   return std::any_of(info.options.begin(), info.options.end(),
                      [](const auto& option) { return option.name == "seed"; });
-}
-
-/// In place of "all" the methods that the list does not name.
-std::vector<WrittenMethod> with_all_methods(std::vector<WrittenMethod> written) {
-  const auto is_all = [](const WrittenMethod& method) { return method.name == kAll; };
-  const auto all = std::find_if(written.begin(), written.end(), is_all);
-  if (all == written.end()) return written;
-  if (!all->settings.empty() || std::count_if(written.begin(), written.end(), is_all) > 1)
-    throw UsageError(
-        "\"all\" is said once and takes no options; give a method its options by name, as in "
-        "\"all,sobol:grid=11\".");
-  std::vector<const MethodEntry*> named;
-  for (const WrittenMethod& method : written)
-    if (!is_all(method)) named.push_back(&find_method(method.name));
-  std::vector<WrittenMethod> others;
-  for (const MethodEntry* entry : entries())
-    if (std::find(named.begin(), named.end(), entry) == named.end()) others.push_back({entry->info().name, {}});
-  const auto place = written.erase(all);
-  written.insert(place, others.begin(), others.end());
-  return written;
 }
 
 }  // namespace
@@ -113,14 +45,17 @@ std::vector<MethodInfo> methods() {
   return infos;
 }
 
-bool asks_for_all_methods(const std::string& text) {
-  const auto written = read_methods(text);
-  return std::any_of(written.begin(), written.end(), [](const auto& method) { return method.name == kAll; });
-}
+bool asks_for_all_methods(const std::string& text) { return says_all(read_written_list(text, kMethods)); }
 
 std::vector<std::unique_ptr<Method>> parse_methods(const std::string& text, std::optional<uint64_t> seed) {
+  std::vector<std::string> names;
+  for (const MethodEntry* entry : entries()) names.push_back(entry->info().name);
+  auto written = read_written_list(text, kMethods);
+  if (says_all(written))
+    for (WrittenItem& item : written)
+      if (item.name != "all") item.name = find_method(item.name).info().name;
   std::vector<std::unique_ptr<Method>> methods;
-  for (auto& [name, settings] : with_all_methods(read_methods(text))) {
+  for (auto& [name, settings] : with_all(std::move(written), names, kMethods)) {
     const MethodEntry& entry = find_method(name);
     if (seed && draws_numbers(entry.info()) && !has_key(settings, "seed"))
       settings.emplace_back("seed", write_value(*seed));

@@ -26,11 +26,9 @@
 #include <vector>
 
 #include "base/text.h"
+#include "base/written_list.h"
 
 namespace vitrail {
-
-/// The options of a method string as written: keys and values in order.
-using Settings = std::vector<std::pair<std::string, std::string>>;
 
 // How a value is written. `read_value` throws std::invalid_argument saying what was expected.
 void read_value(const std::string& text, int64_t& value);

@@ -13,6 +13,7 @@
 
 #include "attribution/maps.h"
 #include "attribution/perturbation/student.h"
+#include "base/ranks.h"
 #include "base/text.h"
 #include "vitrail/error.h"
 
@@ -26,32 +27,6 @@ std::vector<double> values_of(const Tensor& tensor) {
   const Tensor values = tensor.to(at::kDouble).contiguous().flatten();
   const double* first = values.const_data_ptr<double>();
   return {first, first + values.numel()};
-}
-
-/// 1 .. n; equal values take the mean of their ranks.
-std::vector<double> ranks_of(const std::vector<double>& values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t i, size_t j) { return values[i] < values[j]; });
-  std::vector<double> ranks(values.size());
-  for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
-    while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
-    for (size_t k = begin; k < end; ++k) ranks[order[k]] = (static_cast<double>(begin + end) + 1) / 2;
-  }
-  return ranks;
-}
-
-double correlation(const std::vector<double>& a, const std::vector<double>& b) {
-  const auto n = static_cast<double>(a.size());
-  const double mean_a = std::accumulate(a.begin(), a.end(), 0.0) / n;
-  const double mean_b = std::accumulate(b.begin(), b.end(), 0.0) / n;
-  double ab = 0, aa = 0, bb = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    ab += (a[i] - mean_a) * (b[i] - mean_b);
-    aa += (a[i] - mean_a) * (a[i] - mean_a);
-    bb += (b[i] - mean_b) * (b[i] - mean_b);
-  }
-  return aa > 0 && bb > 0 ? std::clamp(ab / std::sqrt(aa * bb), -1.0, 1.0) : kNotANumber;
 }
 
 std::set<size_t> largest(const std::vector<double>& values, size_t count) {
@@ -256,7 +231,7 @@ MapComparison compare_maps(const Explanation& a, const Explanation& b, const Com
   if (comparison.cells < cells.a.numel())
     comparison.notes.push_back(std::to_string(cells.a.numel() - comparison.cells) +
                                " cells without a finite value in one of the maps were left out.");
-  comparison.rank_correlation = first.empty() ? kNotANumber : correlation(ranks_of(first), ranks_of(second));
+  comparison.rank_correlation = first.empty() ? kNotANumber : rank_correlation(first, second);
   comparison.linear_correlation = first.empty() ? kNotANumber : correlation(first, second);
   const auto count = static_cast<size_t>(std::llround(options.top * static_cast<double>(first.size())));
   const size_t top = std::min(std::max<size_t>(count, 1), first.size());

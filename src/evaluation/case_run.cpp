@@ -1,0 +1,64 @@
+#include "evaluation/case_run.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <vitrail/memory.h>
+
+#include <algorithm>
+
+#include "attribution/run.h"
+#include "ops/failure.h"
+
+namespace vitrail {
+
+namespace {
+
+const Scorer& choose_scorer(const MetricCase& map, Activation activation) {
+  if (activation == Activation::none || activation == Activation::sigmoid) return *map.scorer;
+  if (map.probability) return *map.probability;
+  if (activation == Activation::automatic) return *map.scorer;
+  throw UsageError(
+      "activation=softmax wants a target that is a class of a row of logits; this one has no probability. "
+      "Take activation=none.");
+}
+
+}  // namespace
+
+CaseRun::CaseRun(const MetricCase& map, Activation activation)
+    : map_(map),
+      scorer_(choose_scorer(map, activation)),
+      sigmoid_(activation == Activation::sigmoid),
+      batch_(map.execution.batch) {}
+
+Tensor CaseRun::score(int64_t samples, const std::function<Tensor(int64_t, int64_t)>& make) {
+  const at::NoGradGuard no_grad;
+  Tensors chunks;
+  for (int64_t first = 0; first < samples;) {
+    if (map_.execution.cancelled && map_.execution.cancelled->load()) throw CancelledError();
+    const int64_t n = std::min(batch_, samples - first);
+    const auto halve = [&] {
+      batch_ = n / 2;
+      release_kept_memory();
+    };
+    try {
+      chunks.push_back(check_scores(scorer_.score(make(first, n)), n, 1).select(1, 0));
+      first += n;
+    } catch (const OutOfMemoryError&) {
+      if (n == 1) throw;
+      halve();
+    } catch (const c10::Error& error) {  // outside of the network's nodes
+      if (n == 1 || !is_out_of_memory(error)) throw;
+      halve();
+    }
+  }
+  forwards_ += samples;
+  const Tensor scores = chunks.size() == 1 ? chunks[0] : at::cat(chunks);
+  return sigmoid_ ? scores.sigmoid() : scores;
+}
+
+double CaseRun::base() {
+  if (!base_.defined()) base_ = score(1, [&](int64_t, int64_t) { return map_.input.unsqueeze(0); });
+  return base_.item<double>();
+}
+
+}  // namespace vitrail
