@@ -28,7 +28,7 @@ enum class Access { scorer, gradient, layer, graph };
 
 struct MethodInfo {
   std::string name;
-  std::string family;  ///< "gradient", "cam", "relevance", "perturbation"
+  std::string family;  ///< "gradient", "cam", "relevance", "perturbation", "control"
   std::vector<std::string> aliases = {};
   std::string summary;       ///< one sentence
   std::string formula = {};  ///< of the map, one line of plain text: "x * dg/dx"
@@ -79,7 +79,7 @@ std::unique_ptr<Method> parse_method(const std::string& text);
 
 /// Parses a list "sobol:grid=8,designs=16,rise:masks=2000,saliency": a piece `key=value` continues
 /// the method before it. `seed` is given to every method that draws numbers and does not name its own. The word "all"
-/// stands for every method that the list does not name, with its defaults.
+/// stands for every method that the list does not name, with its defaults; controls are named or left out.
 std::vector<std::unique_ptr<Method>> parse_methods(const std::string& text, std::optional<uint64_t> seed = {});
 
 /// True where such a list holds the word "all": then methods that a model does not allow are no mistake of the caller.

@@ -12,7 +12,8 @@ namespace {
 const MethodList& entries() {
   static const MethodList all = [] {
     MethodList list;
-    for (const auto& family : {gradient_methods(), cam_methods(), relevance_methods(), perturbation_methods()})
+    for (const auto& family :
+         {gradient_methods(), cam_methods(), relevance_methods(), perturbation_methods(), control_methods()})
       list.insert(list.end(), family.begin(), family.end());
     return list;
   }();
@@ -49,7 +50,8 @@ bool asks_for_all_methods(const std::string& text) { return says_all(read_writte
 
 std::vector<std::unique_ptr<Method>> parse_methods(const std::string& text, std::optional<uint64_t> seed) {
   std::vector<std::string> names;
-  for (const MethodEntry* entry : entries()) names.push_back(entry->info().name);
+  for (const MethodEntry* entry : entries())
+    if (entry->info().family != "control") names.push_back(entry->info().name);
   auto written = read_written_list(text, kMethods);
   if (says_all(written))
     for (WrittenItem& item : written)

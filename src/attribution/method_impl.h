@@ -49,6 +49,7 @@ MethodList gradient_methods();
 MethodList cam_methods();
 MethodList relevance_methods();
 MethodList perturbation_methods();
+MethodList control_methods();
 
 /// UsageErrors for inputs that are not floating [N,C,H,W] with N, C, H, W >= 1, a batch below 1, no target.
 void check_call(const std::string& method, const Scorer& scorer, const Tensor& inputs, const Execution& execution);

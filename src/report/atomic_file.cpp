@@ -91,6 +91,14 @@ void AtomicFile::commit() {
   }
 }
 
+bool AtomicFile::commit_if_first() {
+  if (fsync(descriptor_) != 0) fail("write", errno);
+  const bool first = link(temporary_.c_str(), path_.c_str()) == 0;
+  if (!first && errno != EEXIST) fail("write", errno);
+  discard();
+  return first;
+}
+
 void AtomicFile::discard() noexcept {
   if (descriptor_ < 0) return;
   close(descriptor_);

@@ -25,6 +25,9 @@ class AtomicFile {
   /// Gives the file its name, replacing a former one.
   void commit();
 
+  /// Gives the file its name where no other has it yet; else it is discarded. Of several processes one succeeds.
+  bool commit_if_first();
+
  private:
   void discard() noexcept;
   [[noreturn]] void fail(const std::string& action, int error);

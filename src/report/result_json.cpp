@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "report/run_json.h"
 #include "vitrail/error.h"
 #include "vitrail/report.h"
 #include "vitrail/version.h"
@@ -100,22 +101,6 @@ Json explanation_json(const Explanation& e, const ExplanationFiles& files) {
           {"warnings", warnings}};
 }
 
-Json run_json(const RunRecord& run) {
-  Json plan = {{"asked", run.plan}};
-  for (const auto& [key, value] : run.engine) plan[key] = value;
-  return {{"methods", run.methods},
-          {"targets", run.targets},
-          {"plan", plan},
-          {"budget", text_or_null(run.budget)},
-          {"batch", run.batch},
-          {"threads", run.threads},
-          {"device", run.device},
-          {"output", text_or_null(run.output)},
-          {"input_size", run.input_size.empty() ? Json(nullptr) : Json(run.input_size)},
-          {"exif", run.exif},
-          {"directory", text_or_null(run.directory)}};
-}
-
 }  // namespace
 
 std::string result_to_json(const ImageResult& result, const Model& model, const std::vector<ExplanationFiles>& files,
@@ -136,7 +121,7 @@ std::string result_to_json(const ImageResult& result, const Model& model, const 
                      {"status", result.partial() ? "partial" : "complete"},
                      {"interrupted", result.interrupted},
                      {"image", image_json(result)},
-                     {"run", run_json(result.run)},
+                     {"run", run_to_json(result.run)},
                      {"prediction", prediction},
                      {"explanations", explanations},
                      {"not_applicable", not_applicable},

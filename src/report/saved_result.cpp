@@ -9,6 +9,7 @@
 #include "base/sha256.h"
 #include "base/text.h"
 #include "report/npy.h"
+#include "report/run_json.h"
 #include "vitrail/error.h"
 
 namespace vitrail {
@@ -94,26 +95,6 @@ ExplanationFiles files_of(const Json& json) {
   return files;
 }
 
-/// Results of versions that recorded no run are read, with an empty one.
-RunRecord run_of(const Json& json) {
-  RunRecord run;
-  if (!json.is_object()) return run;
-  run.methods = json.at("methods").get<std::vector<std::string>>();
-  run.targets = json.at("targets").get<std::vector<std::string>>();
-  run.engine = json.at("plan").get<std::map<std::string, std::string>>();
-  run.plan = run.engine.at("asked");
-  run.engine.erase("asked");
-  run.budget = text_of(json, "budget");
-  run.batch = json.at("batch").get<int64_t>();
-  run.threads = json.at("threads").get<int64_t>();
-  run.device = text_of(json, "device");
-  run.output = text_of(json, "output");
-  if (!json.at("input_size").is_null()) run.input_size = json.at("input_size").get<std::vector<int64_t>>();
-  run.exif = json.at("exif").get<bool>();
-  run.directory = text_of(json, "directory");
-  return run;
-}
-
 void read_image_and_model(const Json& json, SavedResult& result) {
   const Json &model = json.at("model"), &image = json.at("image"), &placed = image.at("placed");
   result.model_path = model.at("path").get<std::string>();
@@ -140,7 +121,7 @@ void read_content(const Json& json, SavedResult& result) {
     result.not_applicable.push_back({text_of(left_out, "method"), text_of(left_out, "reason")});
   if (const auto sums = json.find("sha256"); sums != json.end())
     result.checksums = sums->get<std::map<std::string, std::string>>();
-  if (const auto run = json.find("run"); run != json.end()) result.run = run_of(*run);
+  if (const auto run = json.find("run"); run != json.end()) result.run = run_from_json(*run);
 }
 
 /// Why a saved result cannot stand for a new one even where the question is the same.

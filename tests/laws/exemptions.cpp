@@ -21,7 +21,20 @@ struct Exemption {
 
 const std::vector<Exemption>& exemptions() {
   static const std::vector<Exemption> table = {
-      {"a target of its own", {"eigen_cam", "fem", "random_cam", "attention_rollout"}, "has no target, by definition"},
+      {"a target of its own",
+       {"eigen_cam", "fem", "random_cam", "attention_rollout", "control/*"},
+       "has no target, by definition"},
+
+      {"completeness", {"control/*"}, "knows nothing of the score"},
+      {"dummy", {"control/*"}, "knows nothing of the score"},
+      {"linearity", {"control/*"}, "knows nothing of the score"},
+      {"symmetry", {"control/*"}, "knows nothing of the score"},
+      {"shift", {"random", "centre"}, "does not follow the photo"},
+      {"equivariance", {"random"}, "another photo, other numbers"},
+      {"channel order", {"random"}, "another photo, other numbers"},
+      {"cost", {"control/*"}, "asks the network nothing"},
+      {"NaN containment", {"control/*"}, "sends no sample"},
+      {"option layer", {"control/*"}, "knows nothing of the network, whichever value is the input"},
 
       {"completeness",
        {"saliency", "gradient_x_input", "smoothgrad", "squaregrad", "vargrad", "guided_backprop", "deconvnet",
@@ -90,7 +103,7 @@ const std::vector<Exemption>& exemptions() {
 
       {"shift", {"internal_influence"}, "behind a global average the mean gradient is the same at every position"},
 
-      {"constant model", {"eigen_cam", "fem", "random_cam"}, "has no target: the score does not enter"},
+      {"constant model", {"eigen_cam", "fem", "random_cam", "control/*"}, "has no target: the score does not enter"},
 
       {"NaN hidden",
        {"sobol", "morris", "hsic"},

@@ -27,7 +27,9 @@ TEST_P(Runs, TheResultIsComplete) {
     EXPECT_EQ(result.map.sizes(), (std::vector<int64_t>{side, side}));
     EXPECT_TRUE(at::isfinite(result.map).all().item<bool>());
     EXPECT_FALSE(result.partial);
-    EXPECT_GT(steps(result), 0);
+    if (exemption("cost", name()).empty()) {
+      EXPECT_GT(steps(result), 0);
+    }
     EXPECT_FALSE(result.unit.empty());
     EXPECT_EQ(result.name, name());
     EXPECT_EQ(parse_method(result.method)->canonical(), result.method);

@@ -1,0 +1,106 @@
+#pragma once
+
+// Evaluation: which of these methods explains this model best, and how sure is one of that?
+//
+//   const auto methods = parse_methods("gradcam,sobol,random");
+//   const auto metrics = parse_metrics("deletion,insertion,mu_fidelity");
+//   std::vector<PhotoEvaluation> photos;
+//   for (const auto& path : paths) photos.push_back(evaluate_photo(model, read_image(path), methods, metrics));
+//   std::cout << summarise(photos, methods, metrics).table();
+//
+// Scores are kept photo by photo. A mean has a bootstrap interval over photos; methods are compared by the differences
+// on the same photos. `vitrail evaluate` does the same for folders of photos, writes every photo's scores to a file as
+// they come, goes on where it was killed, and makes a report (docs/evaluation.md).
+
+#include <vitrail/image.h>
+#include <vitrail/metric.h>
+#include <vitrail/model.h>
+#include <vitrail/report.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vitrail {
+
+using Metrics = std::vector<std::unique_ptr<Metric>>;
+
+/// What is known of a photo beside its pixels, at the size of the model's input. Undefined where nothing is.
+struct PhotoEvidence {
+  Tensor truth = {};      ///< bool [H,W]: the region that the target is in
+  Tensor human_map = {};  ///< [H,W]: where people look
+};
+
+/// One method on one photo.
+struct MethodEvaluation {
+  std::string refused = {};  ///< why the method has no map here: then there is nothing else
+  int64_t forwards = 0, backwards = 0;
+  double seconds = 0;                      ///< of the map
+  std::vector<MetricScore> scores = {};    ///< one a metric
+  std::vector<double> score_seconds = {};  ///< likewise
+};
+
+struct PhotoEvaluation {
+  int64_t place = 0;  ///< in the list of all photos, from 0
+  std::string path = {}, sha256 = {};
+  std::string problem = {};  ///< why the photo has no scores
+  Target target = {};
+  std::vector<MethodEvaluation> methods = {};  ///< in the order given
+};
+
+/// Explains the photo with every method and judges every map with every metric. `target` must stand for one target.
+/// Methods and metrics that the model or the evidence does not allow are errors, or left out with the reason. Throws
+/// CancelledError.
+PhotoEvaluation evaluate_photo(const Model& model, const Image& image, const Methods& methods, const Metrics& metrics,
+                               const std::string& target = "top1", const PhotoEvidence& evidence = {},
+                               const Execution& execution = {}, WhereRefused refused = WhereRefused::fail);
+
+struct SummaryOptions {
+  double level = 0.95;       ///< of the intervals
+  int64_t resamples = 2000;  ///< of the bootstrap
+  double alpha = 0.05;       ///< of the comparisons, after Holm's correction
+  uint64_t seed = 1;
+};
+
+/// A method's mean score.
+struct EvaluationRow {
+  std::string method, metric;  ///< canonical
+  std::string method_name, metric_name;
+  Direction direction = Direction::higher;
+  double mean = 0, low = 0, high = 0;              ///< NaN where there are too few photos to say
+  int64_t n = 0;                                   ///< photos with a score
+  int64_t undefined = 0;                           ///< photos without one
+  std::map<std::string, int64_t> reasons = {};     ///< why not, and how often
+  double forwards = 0, backwards = 0;              ///< a photo, of map and metric together
+  double seconds = 0;                              ///< likewise
+  std::vector<double> curve_x = {}, curve_y = {};  ///< mean over photos, of metrics with curves of one length
+};
+
+/// Two methods on the same photos.
+struct EvaluationComparison {
+  std::string metric, a, b;                  ///< canonical
+  double difference = 0, low = 0, high = 0;  ///< mean of a - b
+  double p = 0, adjusted_p = 0;              ///< of the sign-flip test; by Holm over all pairs of the metric
+  double effect = 0;                         ///< Cohen's d: mean difference / its standard deviation over photos
+  double share = 0;                          ///< of photos on which a is better; ties half
+  int64_t n = 0;                             ///< photos with both scores
+  std::string better = {};                   ///< a, b, or empty where that is open
+};
+
+struct Evaluation {
+  std::vector<EvaluationRow> rows;  ///< methods in the given order, metrics fastest
+  std::vector<EvaluationComparison> comparisons;
+  double concordance = 0;    ///< Kendall's W of the metrics about the methods; NaN where there are fewer than two
+  double concordance_p = 0;  ///< that metrics with nothing in common agree as much
+  int64_t photos = 0, failed = 0;
+
+  /// Text columns, for people.
+  std::string table() const;
+};
+
+Evaluation summarise(const std::vector<PhotoEvaluation>& photos, const Methods& methods, const Metrics& metrics,
+                     const SummaryOptions& options = {});
+
+}  // namespace vitrail
