@@ -44,9 +44,9 @@ ExitCode run(int argc, char** argv) {
   app.set_version_flag("--version", "vitrail " + version());
   app.require_subcommand(1);
   app.footer("Example: vitrail explain model.onnx cat.jpg -m gradcam,sobol\nHelp on a command: vitrail COMMAND --help");
-  const std::vector<Command> commands = {explain_command(app),   predict_command(app),   methods_command(app),
-                                         inspect_command(app),   doctor_command(app),    compare_command(app),
-                                         reproduce_command(app), completion_command(app)};
+  const std::vector<Command> commands = {explain_command(app),   predict_command(app),  methods_command(app),
+                                         inspect_command(app),   doctor_command(app),   compare_command(app),
+                                         reproduce_command(app), evaluate_command(app), completion_command(app)};
   check_command_name(argc, argv, commands);
   try {
     app.parse(argc, argv);

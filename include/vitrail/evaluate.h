@@ -75,6 +75,7 @@ struct EvaluationRow {
   std::map<std::string, int64_t> reasons = {};     ///< why not, and how often
   double forwards = 0, backwards = 0;              ///< a photo, of map and metric together
   double seconds = 0;                              ///< likewise
+  double map_seconds = 0;                          ///< of the map alone
   std::vector<double> curve_x = {}, curve_y = {};  ///< mean over photos, of metrics with curves of one length
 };
 

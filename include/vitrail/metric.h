@@ -94,6 +94,9 @@ class Metric {
   virtual const MetricInfo& info() const = 0;
   virtual std::string canonical() const = 0;
 
+  /// With these options: some turn it round.
+  virtual Direction direction() const = 0;
+
   /// UsageError where the case lacks what the metric asks for.
   virtual MetricScore score(const MetricCase& map) const = 0;
 };

@@ -27,7 +27,9 @@ enum class RandomStream : uint8_t {
   coalition,
   order,
   weights,
-  control
+  control,
+  resample,
+  signs
 };
 
 class Random {

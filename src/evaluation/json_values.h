@@ -7,8 +7,8 @@
 namespace vitrail {
 
 /// JSON knows neither NaN nor Infinity.
-inline nlohmann::ordered_json number_or_null(double value) {
-  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
+inline nlohmann::json number_or_null(double value) {
+  return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
 }
 
 inline double number_or_nan(const nlohmann::json& value) {

@@ -57,9 +57,11 @@ template <class Options>
 class MetricDefinition : public MetricEntry {
  public:
   using Score = MetricScore(const MetricCase&, const Options&);
+  /// Where options turn the direction round.
+  using DirectionOf = Direction(const Options&);
 
-  MetricDefinition(MetricInfo info, OptionTable<Options> table, Score* score)
-      : info_(std::move(info)), table_(std::move(table)), score_(score) {
+  MetricDefinition(MetricInfo info, OptionTable<Options> table, Score* score, DirectionOf* direction = nullptr)
+      : info_(std::move(info)), table_(std::move(table)), score_(score), direction_(direction) {
     info_.options = table_.infos();
   }
 
@@ -87,6 +89,9 @@ class MetricDefinition : public MetricEntry {
       const std::string options = definition_.table_.canonical(options_);
       return definition_.info_.name + (options.empty() ? "" : ":" + options);
     }
+    Direction direction() const override {
+      return definition_.direction_ ? definition_.direction_(options_) : definition_.info_.direction;
+    }
     MetricScore score(const MetricCase& map) const override { return definition_.score_(map, options_); }
 
    private:
@@ -97,6 +102,7 @@ class MetricDefinition : public MetricEntry {
   MetricInfo info_;
   OptionTable<Options> table_;
   Score* score_;
+  DirectionOf* direction_;
 };
 
 }  // namespace vitrail

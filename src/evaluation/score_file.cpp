@@ -68,8 +68,8 @@ MetricScore score_of(const Json& json) {
     score.curve_x = curve_of(json.at("x"));
     score.curve_y = curve_of(json.at("y"));
   }
-  for (const auto& [name, value] : json.value("parts", Json::object()).items())
-    score.parts[name] = number_or_nan(value);
+  const Json parts = json.value("parts", Json::object());
+  for (const auto& [name, value] : parts.items()) score.parts[name] = number_or_nan(value);
   return score;
 }
 

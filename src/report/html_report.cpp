@@ -13,6 +13,7 @@
 
 #include "base/display.h"
 #include "report/html_style.h"
+#include "report/html_text.h"
 #include "vitrail/error.h"
 #include "vitrail/version.h"
 
@@ -20,25 +21,6 @@ namespace vitrail {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int64_t kPictureSide = 640;  ///< of the pictures inside the report; the files keep the full size
-
-std::string tag(const std::string& name, const std::string& classes, const std::string& content) {
-  return "<" + name + (classes.empty() ? "" : " class=\"" + classes + "\"") + ">" + content + "</" + name + ">";
-}
-
-std::string png_picture(const std::string& base64_text, const std::string& description) {
-  return "<img alt=\"" + escape_html(description) + "\" src=\"data:image/png;base64," + base64_text + "\">";
-}
-
-/// A picture inside the text, scaled down where it is large.
-std::string picture(const Tensor& pixels, const std::string& description) {
-  const int64_t height = pixels.size(0), width = pixels.size(1), side = std::max(height, width);
-  const auto scaled = [side](int64_t n) { return std::max<int64_t>(1, (n * kPictureSide + side / 2) / side); };
-  const Tensor small =
-      side <= kPictureSide ? pixels : resize(pixels, scaled(height), scaled(width), ResizeFilter::bilinear);
-  return png_picture(base64(encode_png(small)), description);
-}
 
 std::string class_name(int64_t index, const std::string& label) {
   return label.empty() ? "class " + std::to_string(index) : label;
@@ -121,45 +103,6 @@ std::string saved_failure(const fs::path& path) {
 }
 
 }  // namespace
-
-std::string escape_html(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      case '\'':
-        escaped += "&#39;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
-}
-
-std::string base64(std::span<const std::byte> bytes) {
-  constexpr char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t count = std::min<size_t>(3, bytes.size() - i);
-    uint32_t group = 0;
-    for (size_t k = 0; k < 3; ++k) group = group << 8 | (k < count ? std::to_integer<uint32_t>(bytes[i + k]) : 0);
-    for (size_t k = 0; k < 4; ++k) text += k <= count ? letters[group >> (18 - 6 * k) & 63] : '=';
-  }
-  return text;
-}
 
 std::string html_head(const Model& model) {
   const std::string name = fs::path(model.graph().path()).filename().string();

@@ -13,11 +13,6 @@
 
 namespace vitrail {
 
-/// Text as HTML text or attribute value.
-std::string escape_html(const std::string& text);
-
-std::string base64(std::span<const std::byte> bytes);
-
 std::string html_head(const Model& model);
 
 /// `photo`: uint8 [H,W,3], or undefined where it is no longer there. `overlays`: PNG files, one an explanation; empty

@@ -67,7 +67,8 @@ const MetricDefinition<DeletionOptions>& deletion_definition() {
        .range = "that of the score",
        .cost = "steps + 1",
        .source = "Petsiuk, Das, Saenko, RISE, BMVC 2018"},
-      options_table("hidden"), deletion);
+      options_table("hidden"), deletion,
+      [](const DeletionOptions& options) { return options.lerf ? Direction::higher : Direction::lower; });
   return definition;
 }
 
@@ -82,7 +83,8 @@ const MetricDefinition<InsertionOptions>& insertion_definition() {
        .range = "that of the score",
        .cost = "steps + 1",
        .source = "Petsiuk, Das, Saenko, RISE, BMVC 2018"},
-      options_table("shown"), insertion);
+      options_table("shown"), insertion,
+      [](const InsertionOptions& options) { return options.lerf ? Direction::lower : Direction::higher; });
   return definition;
 }
 

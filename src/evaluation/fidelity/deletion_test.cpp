@@ -161,6 +161,8 @@ TEST(Deletion, StringsAndTypedCallsAreTheSame) {
   EXPECT_EQ(metric->score(linear.map(linear.contributions)).value,
             deletion(linear.map(linear.contributions), {.steps = 7, .baseline = kZero, .lerf = true}).value);
   EXPECT_EQ(parse_metric(metric->canonical())->canonical(), metric->canonical());
+  EXPECT_EQ(metric->direction(), Direction::higher);
+  EXPECT_EQ(parse_metric("deletion")->direction(), Direction::lower);
 }
 
 }  // namespace

@@ -1,0 +1,207 @@
+#include <vitrail/error.h>
+#include <vitrail/evaluate.h>
+#include <vitrail/statistics.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/display.h"
+#include "base/ranks.h"
+
+namespace vitrail {
+
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+/// The scores of one method by one metric, a photo a value; NaN where there is none.
+struct Column {
+  std::vector<double> values;
+  std::map<std::string, int64_t> reasons;
+};
+
+const MetricScore* score_of(const PhotoEvaluation& photo, size_t method, size_t metric) {
+  const MethodEvaluation& evaluation = photo.methods.at(method);
+  return evaluation.refused.empty() ? &evaluation.scores.at(metric) : nullptr;
+}
+
+Column column(const std::vector<const PhotoEvaluation*>& photos, size_t method, size_t metric) {
+  Column column;
+  for (const PhotoEvaluation* photo : photos) {
+    const MetricScore* score = score_of(*photo, method, metric);
+    column.values.push_back(score ? score->value : kNaN);
+    if (!score) ++column.reasons["the method does not apply: " + photo->methods[method].refused];
+    if (score && std::isnan(score->value))
+      ++column.reasons[score->undefined.empty() ? "the score is not a number" : score->undefined];
+  }
+  return column;
+}
+
+std::vector<double> numbers(const Tensor& values) {
+  return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
+}
+
+/// Means over the photos, where all have a curve of one length; the places are those of the first.
+void average_curves(const std::vector<const PhotoEvaluation*>& photos, size_t method, size_t metric,
+                    EvaluationRow& row) {
+  int64_t count = 0;
+  for (const PhotoEvaluation* photo : photos) {
+    const MetricScore* score = score_of(*photo, method, metric);
+    if (!score || !score->curve_y.defined()) continue;
+    const std::vector<double> y = numbers(score->curve_y);
+    if (count == 0) {
+      row.curve_x = numbers(score->curve_x);
+      row.curve_y.assign(y.size(), 0);
+    }
+    if (y.size() != row.curve_y.size()) {
+      row.curve_x.clear();
+      row.curve_y.clear();
+      return;
+    }
+    for (size_t i = 0; i < y.size(); ++i) row.curve_y[i] += y[i];
+    ++count;
+  }
+  for (double& value : row.curve_y) value /= static_cast<double>(count);
+}
+
+/// Means a photo of what a score cost.
+void average_cost(const std::vector<const PhotoEvaluation*>& photos, size_t method, size_t metric, EvaluationRow& row) {
+  double count = 0;
+  for (const PhotoEvaluation* photo : photos) {
+    const MethodEvaluation& evaluation = photo->methods[method];
+    if (!evaluation.refused.empty()) continue;
+    ++count;
+    row.forwards += static_cast<double>(evaluation.forwards + evaluation.scores[metric].forwards);
+    row.backwards += static_cast<double>(evaluation.backwards + evaluation.scores[metric].backwards);
+    row.map_seconds += evaluation.seconds;
+    row.seconds +=
+        evaluation.seconds + (metric < evaluation.score_seconds.size() ? evaluation.score_seconds[metric] : kNaN);
+  }
+  for (double* sum : {&row.forwards, &row.backwards, &row.map_seconds, &row.seconds}) *sum /= count;
+}
+
+/// The pairs of methods by one metric. Decisions are of all pairs together.
+void compare_methods(const std::vector<EvaluationRow>& rows, const std::vector<std::vector<double>>& values,
+                     const SummaryOptions& options, std::vector<EvaluationComparison>& comparisons) {
+  const size_t first = comparisons.size();
+  std::vector<double> p;
+  for (size_t i = 0; i < rows.size(); ++i)
+    for (size_t j = i + 1; j < rows.size(); ++j) {
+      const PairedComparison pair = compare_paired(
+          values[i], values[j], {.level = options.level, .resamples = options.resamples, .seed = options.seed});
+      EvaluationComparison comparison{.metric = rows[i].metric, .a = rows[i].method, .b = rows[j].method};
+      comparison.difference = pair.difference.mean;
+      comparison.low = pair.difference.low;
+      comparison.high = pair.difference.high;
+      comparison.p = pair.p;
+      comparison.effect = pair.effect;
+      const bool higher = rows[i].direction == Direction::higher;
+      comparison.share = higher ? pair.share : 1 - pair.share;
+      comparison.n = pair.difference.n;
+      comparisons.push_back(std::move(comparison));
+      p.push_back(pair.p);
+    }
+  const std::vector<double> adjusted = holm(p);
+  for (size_t k = 0; k < adjusted.size(); ++k) {
+    EvaluationComparison& pair = comparisons[first + k];
+    pair.adjusted_p = adjusted[k];
+    const bool excludes_zero = pair.low > 0 || pair.high < 0;
+    if (!(excludes_zero && pair.adjusted_p < options.alpha)) continue;
+    const bool a_is_better = (pair.difference > 0) == (rows[0].direction == Direction::higher);
+    pair.better = a_is_better ? pair.a : pair.b;
+  }
+}
+
+/// Metrics as judges of the methods that all of them have a mean for.
+Concordance agree(const std::vector<EvaluationRow>& rows, size_t methods, size_t metrics, uint64_t seed) {
+  std::vector<std::vector<double>> judges(metrics);
+  for (size_t m = 0; m < methods; ++m) {
+    const auto* row = &rows[m * metrics];
+    if (std::any_of(row, row + metrics, [](const EvaluationRow& r) { return std::isnan(r.mean); })) continue;
+    for (size_t k = 0; k < metrics; ++k)
+      judges[k].push_back(row[k].direction == Direction::higher ? row[k].mean : -row[k].mean);
+  }
+  return metrics < 2 ? Concordance{kNaN, kNaN} : kendall_w(judges, seed);
+}
+
+std::string padded(std::string text, size_t width) {
+  text.resize(std::max(width, text.size()), ' ');
+  return text;
+}
+
+}  // namespace
+
+Evaluation summarise(const std::vector<PhotoEvaluation>& photos, const Methods& methods, const Metrics& metrics,
+                     const SummaryOptions& options) {
+  Evaluation evaluation;
+  std::vector<const PhotoEvaluation*> usable;
+  for (const PhotoEvaluation& photo : photos)
+    if (photo.problem.empty()) usable.push_back(&photo);
+  evaluation.photos = static_cast<int64_t>(photos.size());
+  evaluation.failed = evaluation.photos - static_cast<int64_t>(usable.size());
+  std::vector<std::vector<std::vector<double>>> values(metrics.size());  // [metric][method][photo]
+  for (size_t m = 0; m < methods.size(); ++m)
+    for (size_t k = 0; k < metrics.size(); ++k) {
+      EvaluationRow& row = evaluation.rows.emplace_back();
+      row.method = methods[m]->canonical();
+      row.method_name = methods[m]->info().name;
+      row.metric = metrics[k]->canonical();
+      row.metric_name = metrics[k]->info().name;
+      row.direction = metrics[k]->direction();
+      Column scores = column(usable, m, k);
+      const MeanInterval interval =
+          bootstrap_mean(scores.values, {.level = options.level, .resamples = options.resamples, .seed = options.seed});
+      row.mean = interval.mean;
+      row.low = interval.low;
+      row.high = interval.high;
+      row.n = interval.n;
+      row.undefined = interval.undefined;
+      row.reasons = std::move(scores.reasons);
+      average_cost(usable, m, k, row);
+      average_curves(usable, m, k, row);
+      values[k].push_back(std::move(scores.values));
+    }
+  for (size_t k = 0; k < metrics.size(); ++k) {
+    std::vector<EvaluationRow> of_metric;
+    for (size_t m = 0; m < methods.size(); ++m) of_metric.push_back(evaluation.rows[m * metrics.size() + k]);
+    compare_methods(of_metric, values[k], options, evaluation.comparisons);
+  }
+  const Concordance concordance = agree(evaluation.rows, methods.size(), metrics.size(), options.seed);
+  evaluation.concordance = concordance.w;
+  evaluation.concordance_p = concordance.p;
+  return evaluation;
+}
+
+std::string Evaluation::table() const {
+  std::vector<std::vector<std::string>> lines = {{"metric", "method", "mean", "interval", "photos", "a photo"}};
+  std::vector<const EvaluationRow*> sorted;
+  for (const EvaluationRow& row : rows) sorted.push_back(&row);
+  std::stable_sort(sorted.begin(), sorted.end(), [&](const EvaluationRow* a, const EvaluationRow* b) {
+    const auto place = [&](const EvaluationRow* row) {
+      return std::find_if(rows.begin(), rows.end(), [&](const auto& r) { return r.metric == row->metric; }) -
+             rows.begin();
+    };
+    if (a->metric != b->metric) return place(a) < place(b);
+    if (std::isnan(a->mean) || std::isnan(b->mean)) return !std::isnan(a->mean) && std::isnan(b->mean);
+    return a->direction == Direction::higher ? a->mean > b->mean : a->mean < b->mean;
+  });
+  for (const EvaluationRow* row : sorted) {
+    const std::string direction = row->direction == Direction::higher ? " (higher)" : " (lower)";
+    const std::string missing = row->undefined > 0 ? ", " + std::to_string(row->undefined) + " undefined" : "";
+    lines.push_back({row->metric_name + direction, row->method_name, show_number(row->mean),
+                     std::isnan(row->low) ? "" : show_number(row->low) + " to " + show_number(row->high),
+                     std::to_string(row->n) + missing, show_duration(row->seconds)});
+  }
+  std::vector<size_t> widths(lines[0].size(), 0);
+  for (const auto& line : lines)
+    for (size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
+  std::string text;
+  for (const auto& line : lines) {
+    for (size_t i = 0; i + 1 < line.size(); ++i) text += padded(line[i], widths[i]) + "  ";
+    text += line.back() + "\n";
+  }
+  return text;
+}
+
+}  // namespace vitrail
