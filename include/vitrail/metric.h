@@ -43,15 +43,16 @@ enum class Evidence {
 
 struct MetricInfo {
   std::string name;
-  std::string family;  ///< "fidelity", "stability", "robustness", "sanity", "localisation", "complexity", "alignment"
+  std::string family =
+      {};  ///< "fidelity", "stability", "robustness", "sanity", "localisation", "complexity", "alignment"
   std::vector<std::string> aliases = {};
-  std::string summary;  ///< one sentence
-  std::string formula;  ///< one line of plain text
+  std::string summary = {};  ///< one sentence
+  std::string formula = {};  ///< one line of plain text
   Direction direction = Direction::higher;
   Evidence evidence = Evidence::map;
-  std::string range;   ///< of the value, in words: "0 to 1", "that of the score"
-  std::string cost;    ///< in forwards, as a formula of the options
-  std::string source;  ///< the paper
+  std::string range = {};   ///< of the value, in words: "0 to 1", "that of the score"
+  std::string cost = {};    ///< in forwards, as a formula of the options
+  std::string source = {};  ///< the paper
   std::vector<OptionInfo> options = {};
 };
 

@@ -5,10 +5,9 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
-#include <numeric>
-#include <set>
 
 #include "base/display.h"
+#include "base/text.h"
 #include "evaluation/evaluation_report.h"
 #include "evaluation/svg_plots.h"
 #include "report/atomic_file.h"
@@ -87,20 +86,14 @@ class Page {
   std::string findings() const {
     std::string items;
     for (const std::string& metric : metrics_) {
-      std::vector<std::string> wins;
-      int64_t open = 0;
-      for (const EvaluationComparison& pair : evaluation_.comparisons) {
-        if (pair.metric != metric) continue;
-        if (pair.better.empty())
-          ++open;
-        else
-          wins.push_back(method_label_(pair.better) + " before " +
-                         method_label_(pair.better == pair.a ? pair.b : pair.a));
-      }
-      std::string text = tag("b", "", escape_html(metric_label_(metric))) + ": " + std::to_string(wins.size()) +
-                         " of " + std::to_string(wins.size() + static_cast<size_t>(open)) + " pairs of methods differ.";
-      text += " " + controls(metric);
-      items += tag("li", "", text);
+      const auto of_metric = [&](const EvaluationComparison& pair) { return pair.metric == metric; };
+      const auto differ = [&](const EvaluationComparison& pair) { return of_metric(pair) && !pair.better.empty(); };
+      const auto& all = evaluation_.comparisons;
+      items += tag("li", "",
+                   tag("b", "", escape_html(metric_label_(metric))) + ": " +
+                       std::to_string(std::count_if(all.begin(), all.end(), differ)) + " of " +
+                       std::to_string(std::count_if(all.begin(), all.end(), of_metric)) + " pairs of methods differ. " +
+                       escape_html(controls(metric)));
     }
     return tag("ul", "", items);
   }
@@ -113,7 +106,8 @@ class Page {
       const EvaluationRow& r = row(method, metric);
       const bool quiet = is_control(r.method_name);
       intervals.push_back({method_label_(method), r.mean, r.low, r.high, quiet});
-      if (!r.curve_y.empty()) curves.push_back({method_label_(method), r.curve_x, r.curve_y, quiet});
+      const auto colour = static_cast<size_t>(std::find(methods_.begin(), methods_.end(), method) - methods_.begin());
+      if (!r.curve_y.empty()) curves.push_back({method_label_(method), r.curve_x, r.curve_y, colour, quiet});
       for (const auto& [reason, count] : r.reasons)
         reasons += tag("li", "",
                        escape_html(method_label_(method) + ": no value on " + std::to_string(count) +
@@ -159,25 +153,31 @@ class Page {
     return show_duration(r.map_seconds);
   }
 
-  /// Whether the metric tells methods from maps that know nothing.
+  bool is_better(const std::string& a, const std::string& b, const std::string& metric) const {
+    return std::any_of(evaluation_.comparisons.begin(), evaluation_.comparisons.end(), [&](const auto& pair) {
+      return pair.metric == metric && pair.better == a && (pair.a == b || pair.b == b);
+    });
+  }
+
+  /// Whether the metric tells methods from maps that know nothing of the network.
   std::string controls(const std::string& metric) const {
-    std::set<std::string> beaten_by;
-    int64_t methods = 0;
+    std::vector<std::string> controls, better_than_all, worse_than_one;
     for (const std::string& method : methods_)
-      if (!is_control(row(method, metric).method_name)) ++methods;
-    for (const EvaluationComparison& pair : evaluation_.comparisons) {
-      if (pair.metric != metric || pair.better.empty()) continue;
-      const std::string& loser = pair.better == pair.a ? pair.b : pair.a;
-      if (is_control(row(pair.better, metric).method_name) && !is_control(row(loser, metric).method_name))
-        beaten_by.insert(method_label_(loser) + " (by " + method_label_(pair.better) + ")");
+      if (is_control(row(method, metric).method_name)) controls.push_back(method);
+    if (controls.empty()) return "";
+    for (const std::string& method : methods_) {
+      if (is_control(row(method, metric).method_name)) continue;
+      if (std::all_of(controls.begin(), controls.end(),
+                      [&](const std::string& control) { return is_better(method, control, metric); }))
+        better_than_all.push_back(method_label_(method));
+      for (const std::string& control : controls)
+        if (is_better(control, method, metric))
+          worse_than_one.push_back(method_label_(method) + " (worse than " + method_label_(control) + ")");
     }
-    if (std::none_of(methods_.begin(), methods_.end(),
-                     [](const auto& m) { return is_control(m.substr(0, m.find(':'))); }))
-      return "";
-    std::string text;
-    for (const std::string& name : beaten_by) text += (text.empty() ? "" : ", ") + name;
-    return text.empty() ? "No method loses to a map that knows nothing of the network."
-                        : escape_html("These lose to a map that knows nothing of the network: " + text + ".");
+    std::string text = better_than_all.empty() ? "It tells no method from all controls."
+                                               : "Better than every control: " + join(better_than_all) + ".";
+    if (!worse_than_one.empty()) text += " Worse than a control: " + join(worse_than_one) + ".";
+    return text;
   }
 
   std::string pairs(const std::string& metric) const {

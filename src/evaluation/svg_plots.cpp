@@ -75,7 +75,8 @@ std::vector<double> axis_ticks(double low, double high, int count) {
       break;
     }
   std::vector<double> ticks;
-  for (double k = std::ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; ++k) ticks.push_back(k * step);
+  for (double k = std::ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; ++k)
+    ticks.push_back(k == 0 ? 0 : k * step);  // and not -0
   return ticks;
 }
 
@@ -128,7 +129,7 @@ std::string curve_plot(const std::vector<CurvePlotLine>& lines, const std::strin
   }
   content += text_at((across.first + across.last) / 2, kHeight + 36, "middle", x_label);
   for (size_t i = 0; i < lines.size(); ++i) {
-    const std::string style = std::string("stroke=\"") + kColours[i % kColours.size()] + "\"" +
+    const std::string style = std::string("stroke=\"") + kColours[lines[i].colour % kColours.size()] + "\"" +
                               (lines[i].quiet ? " stroke-dasharray=\"5 4\"" : "");
     std::string points;
     for (size_t k = 0; k < lines[i].x.size(); ++k)

@@ -19,6 +19,7 @@ std::string interval_plot(const std::vector<IntervalPlotRow>& rows);
 struct CurvePlotLine {
   std::string label;
   std::vector<double> x, y;
+  size_t colour = 0;   ///< equal numbers, equal colours
   bool quiet = false;  ///< dashed
 };
 

@@ -1,4 +1,5 @@
 #include "report/html_report.h"
+#include "report/html_text.h"
 
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
