@@ -22,6 +22,7 @@ Command inspect_command(CLI::App& app);
 Command doctor_command(CLI::App& app);
 Command compare_command(CLI::App& app);
 Command reproduce_command(CLI::App& app);
+Command metrics_command(CLI::App& app);
 Command evaluate_command(CLI::App& app);
 /// A command of `vitrail evaluate`.
 Command merge_command(CLI::App& evaluate);

@@ -46,7 +46,8 @@ ExitCode run(int argc, char** argv) {
   app.footer("Example: vitrail explain model.onnx cat.jpg -m gradcam,sobol\nHelp on a command: vitrail COMMAND --help");
   const std::vector<Command> commands = {explain_command(app),   predict_command(app),  methods_command(app),
                                          inspect_command(app),   doctor_command(app),   compare_command(app),
-                                         reproduce_command(app), evaluate_command(app), completion_command(app)};
+                                         reproduce_command(app), evaluate_command(app), metrics_command(app),
+                                         completion_command(app)};
   check_command_name(argc, argv, commands);
   try {
     app.parse(argc, argv);

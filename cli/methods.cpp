@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "attribution/access.h"
+#include "catalogue.h"
 #include "command.h"
 #include "terminal.h"
 
@@ -18,35 +19,23 @@ struct MethodsArguments {
 };
 
 Json to_json(const MethodInfo& info) {
-  Json options = Json::array();
-  for (const OptionInfo& option : info.options)
-    options.push_back({{"name", option.name},
-                       {"type", option.type},
-                       {"default", option.default_value},
-                       {"description", option.description}});
-  return {
-      {"name", info.name},       {"family", info.family},         {"aliases", info.aliases},  {"summary", info.summary},
-      {"formula", info.formula}, {"needs", name_of(info.access)}, {"signed", info.is_signed}, {"unit", info.unit},
-      {"cost", info.cost},       {"guarantees", info.guarantees}, {"source", info.source},    {"options", options}};
+  return {{"name", info.name},        {"family", info.family},
+          {"aliases", info.aliases},  {"summary", info.summary},
+          {"formula", info.formula},  {"needs", name_of(info.access)},
+          {"signed", info.is_signed}, {"unit", info.unit},
+          {"cost", info.cost},        {"guarantees", info.guarantees},
+          {"source", info.source},    {"options", options_to_json(info.options)}};
 }
 
 void print_method(const MethodInfo& info) {
-  std::cout << info.name;
-  for (const std::string& alias : info.aliases) std::cout << " (" << alias << ")";
-  std::cout << ": " << info.summary << "\n\n";
+  print_title(info.name, info.aliases, info.summary);
   print_table({{"formula", info.formula},
                {"needs", name_of(info.access) + " of the model"},
                {"map", info.unit + (info.is_signed ? ", signed" : ", unsigned")},
                {"cost", info.cost},
                {"guarantees", info.guarantees},
                {"source", info.source}});
-  if (info.options.empty()) return;
-  std::cout << "\nOptions with their defaults, as in \"" << info.name << ":" << info.options[0].name << "="
-            << info.options[0].default_value << "\"\n";
-  std::vector<std::vector<std::string>> rows;
-  for (const OptionInfo& option : info.options)
-    rows.push_back({option.name + "=" + option.default_value, option.type, option.description});
-  print_table(rows, "  ");
+  print_options(info.name, info.options);
 }
 
 void print_list(const std::vector<MethodInfo>& infos) {

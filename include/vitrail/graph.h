@@ -129,6 +129,13 @@ class Graph {
   /// What loading did and found: rewrites, folded nodes, built-in preprocessing. For `inspect`.
   const std::vector<std::string>& notes() const;
 
+  /// The constant with this name (a weight, a bias); UsageError for a value that is computed.
+  Tensor constant(const std::string& name) const;
+
+  /// The same network with other values of constants, which keep their shapes and types. What loading folded stays
+  /// folded. UsageErrors for values that are computed and for other shapes.
+  Graph with_constants(const std::map<std::string, Tensor>& constants) const;
+
   struct Impl;
   const Impl& impl() const { return *impl_; }  ///< for what is built on graphs inside the library
 

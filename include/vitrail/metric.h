@@ -36,7 +36,7 @@ enum class Evidence {
   map,        ///< nothing
   scores,     ///< a scorer and the input
   method,     ///< also the method, to explain other inputs
-  model,      ///< also the model, to change its weights or its target
+  model,      ///< also the model, to look into it: its other classes, its weights
   truth,      ///< the region that the target is in
   human_map,  ///< where people look
 };

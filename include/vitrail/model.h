@@ -112,6 +112,9 @@ class Model {
   Model without_plan() const;
   const Plan* plan() const { return plan_.get(); }
 
+  /// The same model with other values of constants of its graph (Graph::with_constants), without a plan.
+  Model with_constants(const std::map<std::string, Tensor>& constants) const;
+
   /// As logits(), by the plan where there is one; without gradients.
   Tensor plan_logits(const Tensor& inputs) const;
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "evaluation/evidence.h"
 #include "evaluation/metric_impl.h"
 
 namespace vitrail {
@@ -18,7 +19,8 @@ const WrittenKind kMetrics = {.noun = "metric", .example = "deletion:steps=20"};
 const MetricList& entries() {
   static const MetricList all = [] {
     MetricList list;
-    for (const auto& family : {fidelity_metrics(), stability_metrics(), localisation_metrics(), complexity_metrics()})
+    for (const auto& family : {fidelity_metrics(), stability_metrics(), robustness_metrics(), sanity_metrics(),
+                               localisation_metrics(), complexity_metrics()})
       list.insert(list.end(), family.begin(), family.end());
     return list;
   }();
@@ -103,12 +105,31 @@ void check_case(const MetricInfo& info, const MetricCase& map) {
                      " targets, expected the one that the map explains.");
   if (info.evidence == Evidence::method && !map.method)
     throw UsageError(info.name + " explains other inputs, and this case says no method.");
-  if (info.evidence == Evidence::model && (!map.method || !map.model))
-    throw UsageError(info.name + " explains other networks, and this case says no model or no method.");
+  if (info.evidence == Evidence::model && !map.model)
+    throw UsageError(info.name + " looks into the model, and this case says none.");
   if (info.evidence == Evidence::truth) check_plane(info, map, map.truth, "the region that the target is in");
   if (info.evidence == Evidence::human_map) check_plane(info, map, map.human_map, "a map of where people look");
   if (map.execution.batch < 1)
     throw UsageError(info.name + ": found batch " + std::to_string(map.execution.batch) + ", expected at least 1.");
+}
+
+std::string name_of(Evidence evidence) {
+  switch (evidence) {
+    case Evidence::map:
+      return "the map";
+    case Evidence::scores:
+      return "scores";
+    case Evidence::method:
+      return "the method, to explain other photos";
+    case Evidence::model:
+      return "the model";
+    case Evidence::truth:
+      return "masks or boxes";
+    case Evidence::human_map:
+      return "human maps";
+  }
+  VITRAIL_CHECK(false, "unknown evidence");
+  return {};
 }
 
 std::string describe_non_finite_map(const Tensor& map) {

@@ -40,6 +40,8 @@ class MetricEntry {
 using MetricList = std::vector<const MetricEntry*>;
 MetricList fidelity_metrics();
 MetricList stability_metrics();
+MetricList robustness_metrics();
+MetricList sanity_metrics();
 MetricList localisation_metrics();
 MetricList complexity_metrics();
 

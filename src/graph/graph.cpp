@@ -99,6 +99,33 @@ ValueInfo Graph::value(const std::string& name) const { return impl_->info(impl_
 std::string Graph::resolve(const std::string& name) const { return impl_->values[impl_->find(name)].name; }
 bool Graph::has_value(const std::string& name) const { return impl_->ids.count(name) > 0; }
 
+namespace {
+
+const Tensor& constant_of(const Graph::Impl& graph, const std::string& name) {
+  const Tensor& constant = graph.values[static_cast<size_t>(graph.find(name))].constant;
+  if (!constant.defined())
+    throw UsageError("'" + name + "' is computed by the graph; expected the name of a constant.");
+  return constant;
+}
+
+}  // namespace
+
+Tensor Graph::constant(const std::string& name) const { return constant_of(*impl_, name).clone(); }
+
+Graph Graph::with_constants(const std::map<std::string, Tensor>& constants) const {
+  auto changed = std::make_shared<Impl>(*impl_);
+  for (const auto& [name, value] : constants) {
+    const Tensor& former = constant_of(*impl_, name);
+    if (!value.defined() || value.sizes() != former.sizes())
+      throw UsageError("the constant '" + name + "' keeps its shape of " + std::to_string(former.dim()) + " axes and " +
+                       std::to_string(former.numel()) + " values; found " +
+                       (value.defined() ? std::to_string(value.numel()) : "no") + " values.");
+    changed->values[static_cast<size_t>(changed->find(name))].constant = value.detach().to(former.options()).clone();
+  }
+  changed->notes.push_back(std::to_string(constants.size()) + " constants were replaced after loading");
+  return Graph(std::move(changed));
+}
+
 std::vector<std::string> Graph::non_differentiable(const std::string& from, const std::string& to) const {
   const Impl& graph = *impl_;
   std::vector<char> reached(graph.values.size(), 0), leads(graph.values.size(), 0);

@@ -343,6 +343,18 @@ TEST(Graph, BackwardRulesAreAnOptionOfTheRun) {
   EXPECT_THAT(backward(BackwardRule::deconv), ElementsAre(1, 1, 0, 0));
 }
 
+TEST(Graph, OtherConstantsMakeAnotherGraph) {
+  const Graph graph = Graph::load(residual_net(-1).save());
+  const Tensor x = at::randn({2, 3, 8, 8}), before = graph.run({{"x", x}}, {"y"})[0];
+  const Tensor weight = graph.constant("head.weight"), bias = graph.constant("head.bias");
+  const Graph changed = graph.with_constants({{"head.weight", weight * 2}, {"head.bias", bias + 1}});
+  EXPECT_TRUE(at::allclose(changed.run({{"x", x}}, {"y"})[0], (before - bias) * 2 + bias + 1, 1e-4, 1e-5));
+  EXPECT_TRUE(graph.run({{"x", x}}, {"y"})[0].equal(before)) << "the first graph stays as it is";
+  EXPECT_THAT(message_of<UsageError>([&] { graph.with_constants({{"head.weight", bias}}); }),
+              HasSubstr("keeps its shape"));
+  EXPECT_THAT(message_of<UsageError>([&] { graph.constant("sum"); }), HasSubstr("computed"));
+}
+
 TEST(Graph, SeveralThreadsRunOneGraph) {
   Graph graph = Graph::load(residual_net(-1).save());
   Tensor x = at::randn({3, 3, 8, 8});

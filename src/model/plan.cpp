@@ -73,6 +73,12 @@ Model Model::with_plan(const PlanOptions& options, const Tensor& input) const {
   return model;
 }
 
+Model Model::with_constants(const std::map<std::string, Tensor>& constants) const {
+  Model model = without_plan();
+  model.graph_ = std::make_shared<const Graph>(graph_->with_constants(constants));
+  return model;
+}
+
 Model Model::without_plan() const {
   Model model = *this;
   model.plan_ = nullptr;

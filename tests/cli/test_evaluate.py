@@ -1,0 +1,253 @@
+"""Which method explains best: scores, intervals, shards, and runs that are killed at any moment."""
+
+import html.parser
+import json
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import jsonschema
+import pytest
+from conftest import COMMAND, OnTerminal, build_net, document, save_photo, vitrail
+
+NUMBER = {"type": ["number", "null"]}
+SCHEMA = {
+    "type": "object",
+    "required": ["format", "version", "rows", "comparisons", "concordance", "photos", "failed", "model", "run"],
+    "properties": {
+        "format": {"const": "vitrail-evaluation"},
+        "version": {"const": 1},
+        "rows": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["method", "metric", "direction", "mean", "low", "high", "n", "undefined", "forwards", "seconds"],
+                "properties": {
+                    "direction": {"enum": ["higher", "lower"]},
+                    "mean": NUMBER,
+                    "low": NUMBER,
+                    "high": NUMBER,
+                    "n": {"type": "integer", "minimum": 0},
+                    "undefined": {"type": "integer", "minimum": 0},
+                    "forwards": {"type": "number", "minimum": 0},
+                    "seconds": {"type": "number", "minimum": 0},
+                },
+            },
+        },
+        "comparisons": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["metric", "a", "b", "difference", "low", "high", "p", "adjusted_p", "effect", "n", "better"],
+            },
+        },
+    },
+}  # fmt: skip
+METHODS = "saliency,occlusion:patch=4,stride=4,random"
+METRICS = "deletion,insertion,mu_fidelity:grid=4,subsets=40"
+
+
+def make_photos(folder, count):
+    folder.mkdir()
+    for number in range(count):
+        save_photo(folder / f"photo{number:04}.png", seed=number)
+    return folder
+
+
+def evaluate(net, photos, out, *options, code=0):
+    run = vitrail("evaluate", net, photos, "-o", out, *options)
+    assert run.returncode == code, run.stderr
+    return run
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return make_photos(tmp_path_factory.mktemp("data") / "photos", 9)
+
+
+def test_scores_have_intervals_and_pairs_have_tests(net, photos, tmp_path):
+    run = evaluate(net, photos, tmp_path / "out", "-m", METHODS, "--metric", METRICS, "--json")
+    evaluation = document(run)
+    jsonschema.validate(evaluation, SCHEMA)
+    assert json.loads((tmp_path / "out/evaluation.json").read_text()) == evaluation
+    rows = {(row["method"], row["metric"]): row for row in evaluation["rows"]}
+    assert len(rows) == 9
+    for row in rows.values():
+        assert row["n"] + row["undefined"] == 9
+        assert row["low"] <= row["mean"] <= row["high"]
+    assert rows["saliency", "deletion"]["forwards"] == 1 + 11
+    assert rows["random", "insertion"]["forwards"] == 11
+    assert len(evaluation["comparisons"]) == 9
+    # The mean is that of the photos' own scores, which are kept.
+    lines = [json.loads(line) for line in (tmp_path / "out/scores.jsonl").read_text().splitlines()]
+    values = [line["methods"][0]["scores"][0]["value"] for line in lines]
+    assert rows["saliency", "deletion"]["mean"] == pytest.approx(sum(values) / 9, rel=1e-12)
+    assert [line["place"] for line in lines] == list(range(9))
+
+
+def test_the_table_names_every_method(net, photos, tmp_path):
+    run = evaluate(net, photos, tmp_path / "out", "-m", METHODS, "--metric", METRICS)
+    for word in ("saliency", "occlusion", "random", "deletion (lower)", "mu_fidelity (higher)", "report.html"):
+        assert word in run.stdout
+
+
+class References(html.parser.HTMLParser):
+    """What a page refers to, and its elements."""
+
+    def __init__(self):
+        super().__init__()
+        self.outside, self.elements = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append(tag)
+        for name, value in attributes:
+            if name in ("src", "href") and not value.startswith("data:"):
+                self.outside.append(value)
+
+
+def test_the_report_is_one_file(net, photos, tmp_path):
+    evaluate(net, photos, tmp_path / "out", "-m", METHODS, "--metric", METRICS)
+    text = (tmp_path / "out/report.html").read_text()
+    page = References()
+    page.feed(text)
+    assert page.outside == []
+    assert page.elements.count("svg") == 5  # an interval plot a metric, curves of two
+    assert page.elements.count("img") == 4 * 3  # two best and two worst photos, each by every method
+    assert "script" not in page.elements
+    assert "It tells no method from all controls." in text or "Better than every control" in text
+
+
+def test_unreadable_photos_are_named_and_counted(net, photos, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff")
+    run = evaluate(net, photos, tmp_path / "out", broken, "-m", "saliency", "--metric", "deletion", "--json", code=1)
+    assert "broken.jpg" in run.stderr
+    evaluation = document(run)
+    assert (evaluation["photos"], evaluation["failed"]) == (10, 1)
+    assert evaluation["rows"][0]["n"] == 9
+    again = evaluate(net, photos, tmp_path / "out", broken, "-m", "saliency", "--metric", "deletion", code=1)
+    assert "10 photos have their scores" in again.stderr
+
+
+def test_undefined_scores_are_counted_with_their_reason(net, photos, tmp_path):
+    run = evaluate(
+        net, photos, tmp_path / "out", "-m", "saliency", "--metric", "faithfulness_correlation:size=1000", "--json"
+    )
+    row = document(run)["rows"][0]
+    assert (row["n"], row["undefined"], row["mean"]) == (0, 9, None)
+    assert list(row["reasons"].values()) == [9]
+    assert "1000 pixels" in next(iter(row["reasons"]))
+
+
+def test_metrics_without_evidence_are_left_out_or_refused(net, photos, tmp_path):
+    run = evaluate(net, photos, tmp_path / "out", "--limit", "2", "-m", "saliency,random", "--json")
+    assert not {"pointing_game", "human_spearman"} & {row["metric"] for row in document(run)["rows"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--metric", "deletoin"], ["deletoin", "deletion"]),
+        (["--metric", "deletion:stpes=3"], ["stpes", "steps"]),
+        (["-m", "sobl"], ["sobl", "sobol"]),
+        (["-t", "top3", "-m", "saliency"], ["3 targets", "top1"]),
+        (["--shard", "3/2"], ["3/2", "i/n"]),
+    ],
+)
+def test_mistakes_are_named(net, photos, tmp_path, options, words):
+    run = vitrail("evaluate", net, photos, "-o", tmp_path / "out", *options)
+    assert run.returncode == 2
+    assert all(word in run.stderr for word in words), run.stderr
+
+
+def test_without_a_model_it_says_what_it_wants():
+    run = vitrail("evaluate")
+    assert run.returncode == 2
+    assert "MODEL" in run.stderr
+
+
+def test_a_folder_keeps_one_evaluation(net, photos, tmp_path):
+    evaluate(net, photos, tmp_path / "out", "-m", "saliency", "--metric", "deletion")
+    run = evaluate(net, photos, tmp_path / "out", "-m", "saliency", "--metric", "insertion", code=2)
+    assert "the metrics" in run.stderr and "--force" in run.stderr
+    run = evaluate(net, photos, tmp_path / "out", "-m", "random", "--metric", "deletion", code=2)
+    assert "the methods (saliency" in run.stderr
+    evaluate(net, photos, tmp_path / "out", "-m", "saliency", "--metric", "insertion", "--force")
+
+
+def test_an_interruption_says_how_to_go_on(tmp_path):
+    net = build_net(tmp_path / "net.onnx", size=96)
+    photos = make_photos(tmp_path / "photos", 40)
+    arguments = ("evaluate", net, photos, "-o", tmp_path / "out", "-m", "rise:masks=2000", "--metric", "deletion")
+    run = OnTerminal(*arguments)
+    run.read_until("photo0001.png")
+    run.process.send_signal(signal.SIGINT)
+    assert run.read_to_the_end() == 130
+    assert "The same command goes on from here" in run.seen
+
+
+def test_shards_are_the_whole(net, photos, tmp_path):
+    options = ("-m", METHODS, "--metric", METRICS)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    evaluate(net, photos, whole, *options)
+    parts.mkdir()
+    shutil.copy(whole / "run.json", parts)  # of one plan, as the first shard would have made it
+    for number in (2, 1):
+        run = evaluate(net, photos, parts, *options, "--shard", f"{number}/3")
+        assert f"evaluate merge {parts}" in run.stderr
+    early = vitrail("evaluate", "merge", parts)
+    assert early.returncode == 4
+    assert "number 3 has no scores yet" in early.stderr
+    evaluate(net, photos, parts, *options, "--shard", "3/3")
+    merged = vitrail("evaluate", "merge", parts, "--json")
+    assert merged.returncode == 0, merged.stderr
+    assert (parts / "scores.jsonl").read_bytes() == (whole / "scores.jsonl").read_bytes()
+    assert without_seconds(document(merged)) == without_seconds(json.loads((whole / "evaluation.json").read_text()))
+
+
+def without_seconds(evaluation):
+    for row in evaluation["rows"]:
+        row.pop("seconds")
+    return evaluation
+
+
+def test_killed_ten_times_the_file_is_that_of_one_run(corpus, net, tmp_path):
+    """1000 photos, six methods, four metrics."""
+    photos = sorted((corpus / "small/cifar10-jpeg").iterdir())
+    methods = "saliency,gradient_x_input,gradcam,random,edges,centre"
+    options = ["-m", methods, "--metric", "deletion,insertion,mu_fidelity:grid=4,subsets=30,average_drop", "--quiet"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    began = time.monotonic()
+    evaluate(net, photos[0], whole, *photos[1:], *options)
+    seconds = time.monotonic() - began
+    killed.mkdir()
+    shutil.copy(whole / "run.json", killed)
+    final = (whole / "scores.jsonl").read_bytes()
+    assert final.count(b"\n") == 1000
+    draw, kept, kills = random.Random(3), 0, 0
+    while kills < 10:
+        process = subprocess.Popen(
+            [COMMAND, "evaluate", str(net), *map(str, photos), "-o", str(killed), *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(draw.uniform(0.3, 1.0) * seconds / 9)
+        assert process.poll() is None, "it ended before it was killed"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+        lines = (killed / "scores.jsonl").read_bytes() if (killed / "scores.jsonl").exists() else b""
+        finished = lines[: lines.rfind(b"\n") + 1]
+        assert final.startswith(finished), "what was finished stays as it was"
+        assert len(finished) >= kept, "nothing finished is computed again"
+        kept = len(finished)
+    assert 0 < kept < len(final)
+    evaluate(net, photos[0], killed, *photos[1:], *options)
+    assert (killed / "scores.jsonl").read_bytes() == final
+    whole_rows, killed_rows = (
+        without_seconds(json.loads((folder / "evaluation.json").read_text())) for folder in (whole, killed)
+    )
+    assert killed_rows == whole_rows
