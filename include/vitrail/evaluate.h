@@ -58,9 +58,8 @@ PhotoEvaluation evaluate_photo(const Model& model, const Image& image, const Met
                                const Execution& execution = {}, WhereRefused refused = WhereRefused::fail);
 
 struct SummaryOptions {
-  double level = 0.95;       ///< of the intervals
+  double level = 0.95;       ///< of the intervals, and of the verdicts over all pairs of a metric together
   int64_t resamples = 2000;  ///< of the bootstrap
-  double alpha = 0.05;       ///< of the comparisons, after Holm's correction
   uint64_t seed = 1;
 };
 

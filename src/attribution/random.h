@@ -28,8 +28,8 @@ enum class RandomStream : uint8_t {
   order,
   weights,
   control,
-  resample,
-  signs
+  bootstrap,
+  permutation
 };
 
 class Random {

@@ -1,6 +1,7 @@
-#include <vitrail/error.h>
+#include <vitrail/bootstrap.h>
+#include <vitrail/concordance.h>
 #include <vitrail/evaluate.h>
-#include <vitrail/statistics.h>
+#include <vitrail/paired_comparison.h>
 
 #include <algorithm>
 #include <cmath>
@@ -82,35 +83,27 @@ void average_cost(const std::vector<const PhotoEvaluation*>& photos, size_t meth
 }
 
 /// The pairs of methods by one metric. Decisions are of all pairs together.
-void compare_methods(const std::vector<EvaluationRow>& rows, const std::vector<std::vector<double>>& values,
-                     const SummaryOptions& options, std::vector<EvaluationComparison>& comparisons) {
-  const size_t first = comparisons.size();
-  std::vector<double> p;
-  for (size_t i = 0; i < rows.size(); ++i)
-    for (size_t j = i + 1; j < rows.size(); ++j) {
-      const PairedComparison pair = compare_paired(
-          values[i], values[j], {.level = options.level, .resamples = options.resamples, .seed = options.seed});
-      EvaluationComparison comparison{.metric = rows[i].metric, .a = rows[i].method, .b = rows[j].method};
-      comparison.difference = pair.difference.mean;
-      comparison.low = pair.difference.low;
-      comparison.high = pair.difference.high;
-      comparison.p = pair.p;
-      comparison.effect = pair.effect;
-      const bool higher = rows[i].direction == Direction::higher;
-      comparison.share = higher ? pair.share : 1 - pair.share;
-      comparison.n = pair.difference.n;
-      comparisons.push_back(std::move(comparison));
-      p.push_back(pair.p);
-    }
-  const std::vector<double> adjusted = holm(p);
-  for (size_t k = 0; k < adjusted.size(); ++k) {
-    EvaluationComparison& pair = comparisons[first + k];
-    pair.adjusted_p = adjusted[k];
-    const bool excludes_zero = pair.low > 0 || pair.high < 0;
-    if (!(excludes_zero && pair.adjusted_p < options.alpha)) continue;
-    const bool a_is_better = (pair.difference > 0) == (rows[0].direction == Direction::higher);
-    pair.better = a_is_better ? pair.a : pair.b;
+std::vector<EvaluationComparison> compare(const std::vector<EvaluationRow>& rows,
+                                          const std::vector<std::vector<double>>& values,
+                                          const BootstrapOptions& options) {
+  std::vector<EvaluationComparison> comparisons;
+  for (const PairedComparison& pair : compare_methods(values, rows[0].direction, options)) {
+    const std::string &a = rows[static_cast<size_t>(pair.first)].method,
+                      &b = rows[static_cast<size_t>(pair.second)].method;
+    comparisons.push_back({.metric = rows[0].metric,
+                           .a = a,
+                           .b = b,
+                           .difference = pair.difference.mean,
+                           .low = pair.difference.low,
+                           .high = pair.difference.high,
+                           .p = pair.p,
+                           .adjusted_p = pair.p_adjusted,
+                           .effect = pair.effect,
+                           .share = pair.share_better,
+                           .n = pair.difference.n});
+    if (pair.verdict != Verdict::open) comparisons.back().better = pair.verdict == Verdict::first_better ? a : b;
   }
+  return comparisons;
 }
 
 /// Metrics as judges of the methods that all of them have a mean for.
@@ -122,7 +115,7 @@ Concordance agree(const std::vector<EvaluationRow>& rows, size_t methods, size_t
     for (size_t k = 0; k < metrics; ++k)
       judges[k].push_back(row[k].direction == Direction::higher ? row[k].mean : -row[k].mean);
   }
-  return metrics < 2 ? Concordance{kNaN, kNaN} : kendall_w(judges, seed);
+  return concordance(judges, seed);
 }
 
 std::string padded(std::string text, size_t width) {
@@ -134,6 +127,7 @@ std::string padded(std::string text, size_t width) {
 
 Evaluation summarise(const std::vector<PhotoEvaluation>& photos, const Methods& methods, const Metrics& metrics,
                      const SummaryOptions& options) {
+  const BootstrapOptions bootstrap{.resamples = options.resamples, .level = options.level, .seed = options.seed};
   Evaluation evaluation;
   std::vector<const PhotoEvaluation*> usable;
   for (const PhotoEvaluation& photo : photos)
@@ -165,11 +159,12 @@ Evaluation summarise(const std::vector<PhotoEvaluation>& photos, const Methods& 
   for (size_t k = 0; k < metrics.size(); ++k) {
     std::vector<EvaluationRow> of_metric;
     for (size_t m = 0; m < methods.size(); ++m) of_metric.push_back(evaluation.rows[m * metrics.size() + k]);
-    compare_methods(of_metric, values[k], options, evaluation.comparisons);
+    const auto pairs = compare(of_metric, values[k], bootstrap);
+    evaluation.comparisons.insert(evaluation.comparisons.end(), pairs.begin(), pairs.end());
   }
-  const Concordance concordance = agree(evaluation.rows, methods.size(), metrics.size(), options.seed);
-  evaluation.concordance = concordance.w;
-  evaluation.concordance_p = concordance.p;
+  const Concordance agreement = agree(evaluation.rows, methods.size(), metrics.size(), options.seed);
+  evaluation.concordance = agreement.w;
+  evaluation.concordance_p = agreement.p;
   return evaluation;
 }
 
