@@ -50,6 +50,17 @@ struct PhotoEvaluation {
   std::vector<MethodEvaluation> methods = {};  ///< in the order given
 };
 
+/// The probability of a target that is one class of a row of logits; nothing of any other.
+std::optional<Target> as_probability(const Target& target);
+
+/// Which scorer a metric is given: one that is fast, or the one that the method works on, where it explains again.
+bool explains_again(const MetricInfo& metric);
+
+/// Judges one map with every metric, what it cost included. `map` holds all that is known beside the explanation's map;
+/// `fast`: the same target for metrics that only ask for scores.
+MethodEvaluation judge(const Explanation& explanation, MetricCase map, const Scorer& fast, const Metrics& metrics,
+                       WhereRefused refused = WhereRefused::fail);
+
 /// Explains the photo with every method and judges every map with every metric. `target` must stand for one target.
 /// Methods and metrics that the model or the evidence does not allow are errors, or left out with the reason. Throws
 /// CancelledError.

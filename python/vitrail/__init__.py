@@ -13,7 +13,7 @@ from vitrail import _libraries
 _libraries.load()
 
 from vitrail import _native  # noqa: E402
-from vitrail._native import MapComparison, MethodInfo, OptionInfo  # noqa: E402
+from vitrail._native import MapComparison, MethodInfo, MetricInfo, OptionInfo  # noqa: E402
 from vitrail.errors import (  # noqa: E402
     Error,
     InputError,
@@ -24,6 +24,7 @@ from vitrail.errors import (  # noqa: E402
     OutOfMemoryError,
     UsageError,
 )
+from vitrail.evaluation import Evaluation, evaluate  # noqa: E402
 from vitrail.explaining import Cancellation, explain, explain_all, stream  # noqa: E402
 from vitrail.explanation import Explanation, Explanations  # noqa: E402
 from vitrail.exporting import export  # noqa: E402
@@ -50,9 +51,21 @@ def methods() -> list[MethodInfo]:
     return _native.methods()
 
 
+def metrics() -> list[MetricInfo]:
+    """Every metric of :func:`evaluate`, in the order of the documentation.
+
+    Examples
+    --------
+    >>> [m.name for m in vt.metrics()][:2]
+    ['deletion', 'insertion']
+    """
+    return _native.metrics()
+
+
 __all__ = [
     "Cancellation",
     "Error",
+    "Evaluation",
     "Explanation",
     "Explanations",
     "InputError",
@@ -62,6 +75,7 @@ __all__ = [
     "MapComparison",
     "MemoryUse",
     "MethodInfo",
+    "MetricInfo",
     "Model",
     "ModelError",
     "OptionInfo",
@@ -71,6 +85,7 @@ __all__ = [
     "Report",
     "UsageError",
     "Wrapped",
+    "evaluate",
     "explain",
     "explain_all",
     "explain_photos",
@@ -79,6 +94,7 @@ __all__ = [
     "load",
     "memory_use",
     "methods",
+    "metrics",
     "open",
     "release_kept_memory",
     "reproduce",

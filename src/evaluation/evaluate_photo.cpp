@@ -22,13 +22,6 @@ Target only_target(const Model& model, const PreparedImage& prepared, const std:
   return std::move(found[0]);
 }
 
-/// The same class as a probability, where the target is one class of a row of logits.
-std::optional<Target> as_probability(Target target) {
-  if (target.function || target.index < 0 || target.versus >= 0) return std::nullopt;
-  target.unit = TargetUnit::probability;
-  return target;
-}
-
 /// Reads like a result that lacks a value, for what an evaluation leaves out.
 MetricScore score_or_reason(const Metric& metric, const MetricCase& map, WhereRefused refused) {
   if (metric.info().evidence == Evidence::truth && !map.truth.defined())
@@ -43,65 +36,65 @@ MetricScore score_or_reason(const Metric& metric, const MetricCase& map, WhereRe
   }
 }
 
-/// A model's scorers for one target: by the plan, by the graph, and as a probability.
-class Scorers {
- public:
-  Scorers(const Model& model, const Target& target)
-      : by_plan_(model.probe({target})), by_graph_(model.without_plan().probe({target})) {
-    if (const auto probability = as_probability(target)) probability_ = model.probe({*probability});
-  }
-  const Probe& for_method(const Method& method) const { return method.info().uses_plan() ? *by_plan_ : *by_graph_; }
-  /// Metrics of other inputs or networks explain again, as the method did.
-  const Probe& for_metric(const Metric& metric, const Method& method) const {
-    const Evidence evidence = metric.info().evidence;
-    return evidence == Evidence::method || evidence == Evidence::model ? for_method(method) : *by_plan_;
-  }
-  const Scorer* probability() const { return probability_.get(); }
-
- private:
-  std::unique_ptr<Probe> by_plan_, by_graph_, probability_;
-};
-
 }  // namespace
+
+std::optional<Target> as_probability(const Target& target) {
+  if (target.function || target.index < 0 || target.versus >= 0) return std::nullopt;
+  Target probability = target;
+  probability.unit = TargetUnit::probability;
+  return probability;
+}
+
+bool explains_again(const MetricInfo& metric) {
+  return metric.evidence == Evidence::method || metric.evidence == Evidence::model;
+}
+
+MethodEvaluation judge(const Explanation& explanation, MetricCase map, const Scorer& fast, const Metrics& metrics,
+                       WhereRefused refused) {
+  MethodEvaluation evaluation{
+      .forwards = explanation.forwards, .backwards = explanation.backwards, .seconds = explanation.seconds};
+  map.map = explanation.map;
+  map.is_signed = explanation.is_signed;
+  const Scorer* own = map.scorer;
+  for (const auto& metric : metrics) {
+    map.scorer = explains_again(metric->info()) ? own : &fast;
+    const auto start = std::chrono::steady_clock::now();
+    evaluation.scores.push_back(score_or_reason(*metric, map, refused));
+    evaluation.score_seconds.push_back(seconds_since(start));
+  }
+  return evaluation;
+}
 
 PhotoEvaluation evaluate_photo(const Model& model, const Image& image, const Methods& methods, const Metrics& metrics,
                                const std::string& target, const PhotoEvidence& evidence, const Execution& execution,
                                WhereRefused refused) {
   const PreparedImage prepared = model.prepare(image);
   PhotoEvaluation photo{.path = image.path, .sha256 = image.sha256, .target = only_target(model, prepared, target)};
-  const Scorers scorers(model, photo.target);
+  const auto by_plan = model.probe({photo.target}), by_graph = model.without_plan().probe({photo.target});
+  std::unique_ptr<Probe> probability;
+  if (const auto target_probability = as_probability(photo.target)) probability = model.probe({*target_probability});
   for (const auto& method : methods) {
-    MethodEvaluation& evaluation = photo.methods.emplace_back();
+    const Probe& probe = method->info().uses_plan() ? *by_plan : *by_graph;
     std::vector<Explanation> explanations;
     try {
-      explanations = method->explain(scorers.for_method(*method), prepared.input, execution);
+      explanations = method->explain(probe, prepared.input, execution);
     } catch (const Error& error) {
       const bool of_model = error.exit_code() == ExitCode::usage || error.exit_code() == ExitCode::model;
       if (refused == WhereRefused::fail || !of_model) throw;
-      evaluation.refused = error.what();
+      photo.methods.push_back({.refused = error.what()});
       continue;
     }
     if (execution.cancelled && execution.cancelled->load()) throw CancelledError();
-    const Explanation& explanation = explanations.at(0);
-    evaluation.forwards = explanation.forwards;
-    evaluation.backwards = explanation.backwards;
-    evaluation.seconds = explanation.seconds;
-    for (const auto& metric : metrics) {
-      const MetricCase map{.scorer = &scorers.for_metric(*metric, *method),
-                           .probability = scorers.probability(),
-                           .input = prepared.input[0],
-                           .map = explanation.map,
-                           .is_signed = explanation.is_signed,
-                           .method = method.get(),
-                           .model = &model,
-                           .target = photo.target,
-                           .truth = evidence.truth,
-                           .human_map = evidence.human_map,
-                           .execution = execution};
-      const auto start = std::chrono::steady_clock::now();
-      evaluation.scores.push_back(score_or_reason(*metric, map, refused));
-      evaluation.score_seconds.push_back(seconds_since(start));
-    }
+    const MetricCase map{.scorer = &probe,
+                         .probability = probability.get(),
+                         .input = prepared.input[0],
+                         .method = method.get(),
+                         .model = &model,
+                         .target = photo.target,
+                         .truth = evidence.truth,
+                         .human_map = evidence.human_map,
+                         .execution = execution};
+    photo.methods.push_back(judge(explanations.at(0), map, *by_plan, metrics, refused));
   }
   return photo;
 }
