@@ -1,0 +1,50 @@
+#include <vitrail/error.h>
+#include <vitrail/map_distance.h>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/isfinite.h>
+
+#include <cmath>
+#include <limits>
+#include <span>
+
+#include "base/ranks.h"
+#include "evaluation/ssim.h"
+
+namespace vitrail {
+
+namespace {
+
+double spearman(const Tensor& a, const Tensor& b) {
+  const auto values = [](const Tensor& map) {
+    return std::span(map.const_data_ptr<double>(), static_cast<size_t>(map.numel()));
+  };
+  return rank_correlation(values(a), values(b));
+}
+
+}  // namespace
+
+double map_distance(const Tensor& a, const Tensor& b, MapDistance distance) {
+  if (a.dim() != 2 || a.sizes() != b.sizes() || a.numel() == 0)
+    throw UsageError("Map distance: expected two maps [H,W] of the same size.");
+  const Tensor x = a.to(at::kCPU, at::kDouble).contiguous(), y = b.to(at::kCPU, at::kDouble).contiguous();
+  if (!x.isfinite().all().item<bool>() || !y.isfinite().all().item<bool>())
+    return std::numeric_limits<double>::quiet_NaN();
+  switch (distance) {
+    case MapDistance::sqrt_abs_spearman:
+      return std::sqrt(1 - std::abs(spearman(x, y)));
+    case MapDistance::one_minus_abs_spearman:
+      return 1 - std::abs(spearman(x, y));
+    case MapDistance::one_minus_spearman:
+      return 1 - spearman(x, y);
+    case MapDistance::l1:
+      return (x - y).abs().sum().item<double>();
+    case MapDistance::l2:
+      return std::sqrt((x - y).square().sum().item<double>());
+    case MapDistance::ssim:
+      return 1 - ssim(x, y);
+  }
+  throw InternalError("Unknown map distance.");
+}
+
+}  // namespace vitrail
