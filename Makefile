@@ -40,8 +40,9 @@ public-models: build ## public models from packages against ONNX Runtime (fetche
 operators: build ## docs/operators.md from the code
 	@$(BUILD)/tests/operator_table "$$($(PYTHON) -c 'import onnx, pathlib; print(pathlib.Path(onnx.__file__).parent)')/backend/test/data/node" >docs/operators.md
 
-catalogue: build ## docs/methods.md and the stubs of methods from the code
+catalogue: build ## docs/methods.md, docs/metrics.md and the stubs of methods from the code
 	@$(BUILD)/tests/method_table >docs/methods.md
+	@$(BUILD)/tests/metric_table >docs/metrics.md
 	@PYTHONPATH=$(BUILD)/python $(PYTHON) scripts/make_stubs.py
 
 pictures: demo ## the pictures of the README and of docs/methods.md

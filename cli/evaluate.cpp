@@ -2,10 +2,11 @@
 #include <vitrail/memory.h>
 #include <vitrail/saved_result.h>
 
+#include <vitrail/sequential.h>
+
 #include <algorithm>
 #include <iostream>
 #include <optional>
-#include <set>
 
 #include "arguments.h"
 #include "base/display.h"
@@ -13,7 +14,9 @@
 #include "command.h"
 #include "evaluation/evaluation_report.h"
 #include "evaluation/evaluation_run.h"
+#include "evaluation/evidence.h"
 #include "evaluation/score_file.h"
+#include "evidence.h"
 #include "failure.h"
 #include "interrupt.h"
 #include "plan.h"
@@ -28,18 +31,21 @@ struct EvaluateArguments {
   ModelArguments model;
   ImageArguments images;
   PlanArguments plan;
+  EvidenceArguments evidence;
   std::vector<std::string> methods, metrics;
   std::string target = "top1", out = "out/evaluation", shard = "1/1";
   std::optional<uint64_t> seed;
   int64_t batch = 8, limit = 0;
   SummaryOptions summary;
-  bool json = false, quiet = false, force = false;
+  double margin = 0;
+  bool until_settled = false, json = false, quiet = false, force = false;
 };
 
 /// One run of `vitrail evaluate`.
 class EvaluateCommand {
  public:
-  explicit EvaluateCommand(const EvaluateArguments& arguments) : arguments_(arguments), progress_(arguments.quiet) {}
+  explicit EvaluateCommand(const EvaluateArguments& arguments)
+      : arguments_(arguments), evidence_(arguments.evidence), progress_(arguments.quiet) {}
 
   ExitCode run() {
     check_arguments();
@@ -68,11 +74,14 @@ class EvaluateCommand {
     const std::string methods = join(arguments_.methods, ","), metrics = join(arguments_.metrics, ",");
     if (!methods.empty()) methods_ = parse_methods(methods, arguments_.seed);
     metrics_ = parse_metrics(metrics.empty() ? "all" : metrics, arguments_.seed);
+    evidence_.check();
     drop_metrics_without_evidence(metrics.empty() || asks_for_all_metrics(metrics));
     if ((!methods.empty() && asks_for_all_methods(methods)) || metrics.empty() || asks_for_all_metrics(metrics))
       refused_ = WhereRefused::leave_out;
     check_target_syntax(arguments_.target);
     shard_ = Shard::parse(arguments_.shard);
+    if (arguments_.until_settled && shard_.of > 1)
+      throw UsageError("--until-settled looks at all photos in their order; it does not go with --shard.");
     execution_.batch = arguments_.batch;
     execution_.incremental = false;  // what pays is found by timing, and would not be the same after a resumption
     arguments_.model.check();
@@ -86,9 +95,14 @@ class EvaluateCommand {
   /// A metric that asks for what nobody gave: left out of "all", an error where it was named.
   void drop_metrics_without_evidence(bool all) {
     const auto lacks = [&](const std::unique_ptr<Metric>& metric) {
-      return metric->info().evidence == Evidence::truth || metric->info().evidence == Evidence::human_map;
+      return (metric->info().evidence == Evidence::truth && !evidence_.has_truth()) ||
+             (metric->info().evidence == Evidence::human_map && !evidence_.has_human_maps());
     };
     if (all) std::erase_if(metrics_, lacks);
+    for (const auto& metric : metrics_)
+      if (lacks(metric))
+        throw UsageError(metric->info().name + " needs " + name_of(metric->info().evidence) + ": give " +
+                         (metric->info().evidence == Evidence::truth ? "--masks or --boxes." : "--human-maps."));
   }
 
   void choose_methods(const Model& model) {
@@ -113,6 +127,9 @@ class EvaluateCommand {
     run.run.exif = arguments_.images.exif;
     run.run.directory = fs::current_path().string();
     for (const auto& metric : metrics_) run.metrics.push_back(metric->canonical());
+    run.masks = evidence_.masks;
+    run.boxes = evidence_.boxes;
+    run.human_maps = evidence_.human_maps;
     for (const Photo& photo : photos_) run.photos.push_back(photo.path.string());
     return run;
   }
@@ -150,16 +167,18 @@ class EvaluateCommand {
 
   ExitCode evaluate(const Model& model, const EvaluationRun& run) {
     ScoreWriter writer(arguments_.out, shard_);
-    std::set<int64_t> done;
-    for (const PhotoEvaluation& photo : writer.former()) done.insert(photo.place);
-    if (!done.empty())
-      say(print_note, std::to_string(done.size()) + " photos have their scores from an earlier run and are kept");
-    for (size_t place = 0; place < photos_.size(); ++place) {
-      if (!shard_.holds(place) || done.contains(static_cast<int64_t>(place))) continue;
+    std::vector<PhotoEvaluation> photos = writer.former();
+    if (!photos.empty())
+      say(print_note, std::to_string(photos.size()) + " photos have their scores from an earlier run and are kept");
+    for (size_t place = photos.empty() ? 0 : static_cast<size_t>(photos.back().place) + 1; place < photos_.size();
+         ++place) {
+      if (!shard_.holds(place)) continue;
+      if (arguments_.until_settled && is_settled(photos)) break;
       progress_.set_subject(photos_[place].path.filename().string() + " (" + std::to_string(place + 1) + " of " +
                             std::to_string(photos_.size()) + ")");
       try {
-        writer.append(evaluate_one(model, place));
+        photos.push_back(evaluate_one(model, place));
+        writer.append(photos.back());
       } catch (const CancelledError&) {
         print_error("Interrupted: the photos that are done have their scores in " + arguments_.out +
                     ". The same command goes on from here.");
@@ -170,7 +189,20 @@ class EvaluateCommand {
       say(print_note, "shard " + arguments_.shard + " is done. When all are: vitrail evaluate merge " + arguments_.out);
       return ExitCode::done;
     }
-    return finish(model, run);
+    return finish(model, run, photos);
+  }
+
+  /// Whether every pair of methods is decided by every metric: looked at after 16, 32, 64 ... photos.
+  bool is_settled(const std::vector<PhotoEvaluation>& photos) const {
+    const auto is_look = [](size_t n) { return n >= 16 && (n & (n - 1)) == 0; };
+    if (!is_look(photos.size())) return false;
+    for (size_t k = 0; k < metrics_.size(); ++k) {
+      std::vector<std::vector<double>> scores;
+      for (size_t m = 0; m < methods_.size(); ++m) scores.push_back(scores_of(photos, m, k));
+      if (!decide_sequentially(scores, {.margin = arguments_.margin}).settled) return false;
+    }
+    say(print_note, "all pairs of methods are decided after " + std::to_string(photos.size()) + " photos");
+    return true;
   }
 
   PhotoEvaluation evaluate_one(const Model& model, size_t place) {
@@ -179,8 +211,9 @@ class EvaluateCommand {
     std::string problem = photo.problem;
     if (problem.empty()) {
       try {
-        evaluation = evaluate_photo(model, arguments_.images.read(photo.path), methods_, metrics_, arguments_.target,
-                                    {}, execution_, refused_);
+        const Image image = arguments_.images.read(photo.path);
+        evaluation = evaluate_photo(model, image, methods_, metrics_, arguments_.target,
+                                    evidence_.of(photo.path, model.prepare(image)), execution_, refused_);
       } catch (const InputError& error) {
         problem = error.what();
         print_error(problem);
@@ -192,8 +225,7 @@ class EvaluateCommand {
     return evaluation;
   }
 
-  ExitCode finish(const Model& model, const EvaluationRun& run) {
-    const auto photos = read_scores({arguments_.out}, photos_.size());
+  ExitCode finish(const Model& model, const EvaluationRun& run, const std::vector<PhotoEvaluation>& photos) {
     const Evaluation evaluation = summarise(photos, methods_, metrics_, arguments_.summary);
     const std::string json = evaluation_to_json(evaluation, run);
     progress_.set_subject("examples for the report");
@@ -212,6 +244,7 @@ class EvaluateCommand {
   }
 
   const EvaluateArguments& arguments_;
+  EvidenceArguments evidence_;
   Progress progress_;
   Execution execution_;
   Methods methods_;
@@ -244,9 +277,16 @@ Command evaluate_command(CLI::App& app) {
       ->add_option("-t,--target", arguments->target, "what is explained on every photo: top1 (default), a class, box:1")
       ->type_name("TARGET");
   arguments->plan.add_to(*evaluate);
+  arguments->evidence.add_to(*evaluate);
   evaluate->add_option("-o,--out", arguments->out, "folder of the scores and the report (default: out/evaluation)")
       ->type_name("DIR");
   evaluate->add_option("--limit", arguments->limit, "only the first photos, this many")->check(CLI::PositiveNumber);
+  evaluate->add_flag("--until-settled", arguments->until_settled,
+                     "ends once every pair of methods is decided by every metric; looks after 16, 32, 64 ... photos");
+  evaluate
+      ->add_option("--margin", arguments->margin,
+                   "of --until-settled: methods whose mean scores differ by less count as alike (default: 0)")
+      ->check(CLI::NonNegativeNumber);
   evaluate->add_option("--seed", arguments->seed, "seed of every method and metric that does not name its own")
       ->check(CLI::NonNegativeNumber);
   evaluate->add_option("--batch", arguments->batch, "samples a forward (default: 8)")->check(CLI::Range(1, 65536));

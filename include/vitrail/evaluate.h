@@ -68,6 +68,10 @@ PhotoEvaluation evaluate_photo(const Model& model, const Image& image, const Met
                                const std::string& target = "top1", const PhotoEvidence& evidence = {},
                                const Execution& execution = {}, WhereRefused refused = WhereRefused::fail);
 
+/// The scores of one method by one metric, a photo a value, without photos that have a problem; NaN where there is
+/// none.
+std::vector<double> scores_of(const std::vector<PhotoEvaluation>& photos, size_t method, size_t metric);
+
 struct SummaryOptions {
   double level = 0.95;       ///< of the intervals, and of the verdicts over all pairs of a metric together
   int64_t resamples = 2000;  ///< of the bootstrap

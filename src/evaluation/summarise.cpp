@@ -125,6 +125,16 @@ std::string padded(std::string text, size_t width) {
 
 }  // namespace
 
+std::vector<double> scores_of(const std::vector<PhotoEvaluation>& photos, size_t method, size_t metric) {
+  std::vector<double> values;
+  for (const PhotoEvaluation& photo : photos) {
+    if (!photo.problem.empty()) continue;
+    const MetricScore* score = score_of(photo, method, metric);
+    values.push_back(score ? score->value : kNaN);
+  }
+  return values;
+}
+
 Evaluation summarise(const std::vector<PhotoEvaluation>& photos, const Methods& methods, const Metrics& metrics,
                      const SummaryOptions& options) {
   const BootstrapOptions bootstrap{.resamples = options.resamples, .level = options.level, .seed = options.seed};

@@ -29,12 +29,18 @@ std::string header_of(const Tensor& tensor) {
   return header + "\n";
 }
 
+at::ScalarType type_in(const std::string& header) {
+  for (const auto& [name, type] :
+       {std::pair("<f4", at::kFloat), std::pair("<f2", at::kHalf), std::pair("<f8", at::kDouble)})
+    if (header.find("'descr': '" + std::string(name) + "'") != std::string::npos) return type;
+  throw InputError("the .npy header '" + header + "' is not one of a float16, float32 or float64 array.");
+}
+
 std::vector<int64_t> shape_in(const std::string& header) {
   const size_t begin = header.find("'shape': ("), end = header.find(')', begin);
-  if (header.find("'descr': '<f4'") == std::string::npos ||
-      header.find("'fortran_order': False") == std::string::npos || begin == std::string::npos ||
+  if (header.find("'fortran_order': False") == std::string::npos || begin == std::string::npos ||
       end == std::string::npos)
-    throw InputError("the .npy header '" + header + "' is not one of a float32 array in C order.");
+    throw InputError("the .npy header '" + header + "' is not one of an array in C order.");
   std::istringstream text(header.substr(begin + 10, end - begin - 10));
   std::vector<int64_t> shape;
   for (int64_t size; text >> size; text.ignore(1, ',')) shape.push_back(size);
@@ -67,19 +73,21 @@ Tensor decode_npy(std::span<const std::byte> bytes) {
   const std::string header(reinterpret_cast<const char*>(bytes.data()), length);
   bytes = bytes.subspan(length);
   const std::vector<int64_t> shape = shape_in(header);
+  const at::ScalarType type = type_in(header);
+  const size_t size_of_value = at::elementSize(type);
   size_t values = 1;
   for (int64_t size : shape) {
-    const size_t most = std::numeric_limits<size_t>::max() / sizeof(float);
+    const size_t most = std::numeric_limits<size_t>::max() / size_of_value;
     if (size < 0 || (size > 0 && values > most / static_cast<size_t>(size)))
       throw InputError("the .npy shape is not one.");
     values *= static_cast<size_t>(size);
   }
-  if (bytes.size() != values * sizeof(float))
+  if (bytes.size() != values * size_of_value)
     throw InputError("the .npy file holds " + std::to_string(bytes.size()) + " bytes of values; its shape needs " +
-                     std::to_string(values * sizeof(float)) + ".");
-  Tensor tensor = at::empty(shape, at::kFloat);
+                     std::to_string(values * size_of_value) + ".");
+  Tensor tensor = at::empty(shape, type);
   if (!bytes.empty()) std::memcpy(tensor.mutable_data_ptr(), bytes.data(), bytes.size());
-  return tensor;
+  return tensor.to(at::kFloat);
 }
 
 }  // namespace vitrail

@@ -1,7 +1,7 @@
 #pragma once
 
 // NumPy's .npy, version 1.0: a magic, a header that is a Python dictionary, little-endian values in C order.
-// float32 only, since maps are.
+// Written as float32, which maps are; read from float16, float32 and float64.
 
 #include <vitrail/tensor.h>
 
@@ -14,7 +14,7 @@ namespace vitrail {
 /// Any shape; other types are converted to float32.
 std::vector<std::byte> encode_npy(const Tensor& tensor);
 
-/// Reads what encode_npy writes. Throws InputError for another type, order or length.
+/// As float32. Throws InputError for another type, order or length.
 Tensor decode_npy(std::span<const std::byte> bytes);
 
 }  // namespace vitrail

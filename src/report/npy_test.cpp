@@ -3,9 +3,11 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <limits>
 
@@ -52,6 +54,18 @@ TEST(Npy, RefusesEveryPrefix) {
   const auto bytes = encode_npy(at::zeros({2, 2}, at::kFloat));
   for (size_t size = 0; size < bytes.size(); ++size)
     EXPECT_THROW(decode_npy(std::span(bytes).first(size)), InputError) << size;
+}
+
+TEST(Npy, ReadsHalvesAndDoublesAsFloat32) {
+  const auto header_of = [](const std::string& type) {
+    std::string header = "{'descr': '" + type + "', 'fortran_order': False, 'shape': (2, ), }";
+    return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header;
+  };
+  const std::string halves = header_of("<f2") + std::string("\x00\x3c\x00\xc0", 4);  // 1, -2
+  const std::array<double, 2> values = {0.1, -3};
+  const std::string doubles = header_of("<f8") + std::string(reinterpret_cast<const char*>(values.data()), 16);
+  EXPECT_TRUE(at::equal(decode_npy(std::as_bytes(std::span(halves))), at::tensor({1.0f, -2.0f})));
+  EXPECT_TRUE(at::equal(decode_npy(std::as_bytes(std::span(doubles))), at::tensor({0.1f, -3.0f})));
 }
 
 TEST(Npy, RefusesOtherTypes) {

@@ -108,3 +108,58 @@ def test_the_guide_names_methods_that_exist(methods):
     assert linked and linked <= names
     for string in re.findall(r"`([a-z_]+:[a-z_]+=[^`]*)`", page):
         assert vitrail("methods", string).returncode == 0, string
+
+
+METRICS = {
+    "type": "object",
+    "required": ["format", "version", "metrics"],
+    "properties": {
+        "format": {"const": "vitrail-metrics"},
+        "version": {"const": 1},
+        "metrics": {
+            "type": "array",
+            "minItems": 20,
+            "items": {
+                "type": "object",
+                "required": [
+                    "name", "family", "aliases", "summary", "formula", "direction", "needs", "range", "cost", "source",
+                    "options",
+                ],
+                "properties": {
+                    "name": {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"},
+                    "family": TEXT,
+                    "summary": {"type": "string", "pattern": "\\.$"},
+                    "formula": {"type": "string", "pattern": "^[^\\n\\\\$]+$"},
+                    "direction": {"enum": ["higher", "lower"]},
+                    "needs": TEXT,
+                    "range": TEXT,
+                    "cost": TEXT,
+                    "source": TEXT,
+                },
+            },
+        },
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def metrics():
+    return document(vitrail("metrics", "--json"))
+
+
+def test_the_list_of_metrics_keeps_its_contract(metrics):
+    jsonschema.validate(metrics, METRICS)
+    names = [metric["name"] for metric in metrics["metrics"]]
+    assert len(set(names)) == len(names)
+    for metric in metrics["metrics"]:
+        assert document(vitrail("metrics", metric["name"], "--json"))["metrics"] == [metric]
+        assert metric["formula"] in vitrail("metrics", metric["name"]).stdout
+
+
+def test_the_page_of_metrics_is_up_to_date(metrics):
+    run = subprocess.run([BUILD / "tests/metric_table"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    page = (ROOT / "docs/metrics.md").read_text()
+    assert page == run.stdout, "run `make catalogue`"
+    for metric in metrics["metrics"]:
+        assert page.count(f"](#{metric['name']})") == 1 and f"\n### {metric['name']}\n" in page

@@ -18,10 +18,8 @@ using namespace vitrail;
 constexpr int64_t kSide = 224;  // of the input that costs are given for
 
 const std::map<std::string, std::string> kFamilies = {
-    {"gradient", "Gradients"},
-    {"cam", "Class-activation maps"},
-    {"perturbation", "Perturbation"},
-    {"relevance", "Relevance"},
+    {"gradient", "Gradients"},  {"cam", "Class-activation maps"}, {"perturbation", "Perturbation"},
+    {"relevance", "Relevance"}, {"control", "Controls"},
 };
 
 std::string title_of(const std::string& family) {

@@ -1,0 +1,58 @@
+#include "evidence.h"
+
+#include <vitrail/error.h>
+#include <vitrail/human_map.h>
+
+namespace vitrail::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The file of the photo's name in a folder, with one of these endings; empty where there is none.
+fs::path named_alike(const fs::path& folder, const fs::path& photo, std::initializer_list<const char*> endings) {
+  std::error_code error;
+  for (const char* ending : endings)
+    if (const fs::path file = folder / (photo.stem().string() + ending); fs::exists(file, error)) return file;
+  return {};
+}
+
+void check_folder(const std::string& option, const std::string& folder) {
+  std::error_code error;
+  if (!folder.empty() && !fs::is_directory(folder, error))
+    throw UsageError(option + " is '" + folder + "', which is no folder; expected one with a file for each photo.");
+}
+
+}  // namespace
+
+void EvidenceArguments::add_to(CLI::App& app) {
+  app.add_option("--masks", masks,
+                 "folder of pictures, white where the target is, each named like its photo (cat.png for cat.jpg)")
+      ->type_name("DIR");
+  app.add_option("--boxes", boxes, "boxes of the target: lines image,x0,y0,x1,y1 in the photo's pixels, or COCO's JSON")
+      ->type_name("FILE");
+  app.add_option("--human-maps", human_maps, "folder of maps of where people look, .npy or pictures, named likewise")
+      ->type_name("DIR");
+}
+
+void EvidenceArguments::check() {
+  check_folder("--masks", masks);
+  check_folder("--human-maps", human_maps);
+  if (!masks.empty() && !boxes.empty())
+    throw UsageError("--masks and --boxes both say where the target is; give one of them.");
+  if (!boxes.empty()) known_boxes_ = read_truth_boxes(boxes);
+}
+
+PhotoEvidence EvidenceArguments::of(const fs::path& photo, const PreparedImage& prepared) const {
+  PhotoEvidence evidence;
+  if (!masks.empty())
+    if (const fs::path file = named_alike(masks, photo, {".png", ".jpg", ".webp"}); !file.empty())
+      evidence.truth = read_truth(file, prepared);
+  if (const auto found = known_boxes_.find(photo.filename().string()); found != known_boxes_.end())
+    evidence.truth = truth_of(found->second, prepared);
+  if (!human_maps.empty())
+    if (const fs::path file = named_alike(human_maps, photo, {".npy", ".png", ".jpg", ".webp"}); !file.empty())
+      evidence.human_map = read_human_map(file, prepared);
+  return evidence;
+}
+
+}  // namespace vitrail::cli

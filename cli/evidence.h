@@ -1,0 +1,33 @@
+#pragma once
+
+// What is known of photos beside their pixels: where the target is, and where people look.
+
+#include <vitrail/evaluate.h>
+#include <vitrail/truth.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace vitrail::cli {
+
+struct EvidenceArguments {
+  std::string masks, boxes, human_maps;
+
+  void add_to(CLI::App& app);
+
+  /// What can be known beforehand: folders and the file are there. Reads the boxes.
+  void check();
+
+  bool has_truth() const { return !masks.empty() || !boxes.empty(); }
+  bool has_human_maps() const { return !human_maps.empty(); }
+
+  /// Of one photo; undefined where there is no mask, box or map of its name.
+  PhotoEvidence of(const std::filesystem::path& photo, const PreparedImage& prepared) const;
+
+ private:
+  TruthBoxes known_boxes_;
+};
+
+}  // namespace vitrail::cli
