@@ -48,6 +48,9 @@ std::vector<std::filesystem::path> photos_in(const std::filesystem::path& folder
 /// Encodes uint8 [H,W,3] as PNG.
 std::vector<std::byte> encode_png(const Tensor& pixels);
 
+/// Encodes uint8 [H,W,1] (grey) or [H,W,3] as JPEG, quality 1 to 100.
+std::vector<std::byte> encode_jpeg(const Tensor& pixels, int quality);
+
 enum class ResizeFilter { nearest, bilinear, bicubic };
 
 /// Resizes uint8 [H,W,C] to [height,width,C]; `antialias` as Pillow does (within 2 levels of it).
