@@ -1,3 +1,5 @@
+#include <ATen/ops/arange.h>
+#include <ATen/ops/randint.h>
 #include <gmock/gmock.h>
 #include <unistd.h>
 
@@ -71,6 +73,27 @@ TEST(EncodePng, RefusesOtherShapesAndTypes) {
   EXPECT_THROW(encode_png(at::empty({4, 4, 3}, at::kFloat)), UsageError);
   EXPECT_THROW(encode_png(at::empty({0, 4, 3}, at::kByte)), UsageError);
   EXPECT_THROW(encode_png(Tensor()), UsageError);
+}
+
+TEST(EncodeJpeg, IsDecodedToNearlyTheSamePixels) {
+  const Tensor ramp = at::arange(30 * 20, at::kFloat).mul(255.0 / 599).to(at::kByte).view({30, 20, 1});
+  const Tensor grey = ramp.expand({30, 20, 3}).contiguous();
+  EXPECT_LE(levels_apart(decode_image(encode_jpeg(ramp, 100), "ramp").pixels, grey), 1);
+  EXPECT_LE(levels_apart(decode_image(encode_jpeg(grey, 100), "ramp").pixels, grey), 2);
+  EXPECT_LT(encode_jpeg(grey, 50).size(), encode_jpeg(grey, 100).size());
+}
+
+TEST(EncodeJpeg, HasRoomForNoise) {
+  const Tensor noise = at::randint(256, {61, 83, 3}, at::kByte);
+  EXPECT_EQ(decode_image(encode_jpeg(noise, 100), "noise").pixels.sizes(), noise.sizes());
+}
+
+TEST(EncodeJpeg, RefusesOtherShapesAndTypes) {
+  EXPECT_THROW(encode_jpeg(at::empty({4, 4, 4}, at::kByte), 90), UsageError);
+  EXPECT_THROW(encode_jpeg(at::empty({4, 4, 3}, at::kFloat), 90), UsageError);
+  EXPECT_THROW(encode_jpeg(at::empty({0, 4, 3}, at::kByte), 90), UsageError);
+  EXPECT_THROW(encode_jpeg(at::empty({4, 4, 3}, at::kByte), 0), UsageError);
+  EXPECT_THROW(encode_jpeg(Tensor(), 90), UsageError);
 }
 
 std::string refusal(const fs::path& path, const DecodeOptions& options = {}) {

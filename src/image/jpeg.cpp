@@ -64,9 +64,9 @@ void on_progress(j_common_ptr info) {
 }
 
 /// The decoder and what its callbacks need; frees itself.
-class Jpeg {
+class JpegReader {
  public:
-  explicit Jpeg(const EncodedImage& file) : file_(file) {
+  explicit JpegReader(const EncodedImage& file) : file_(file) {
     info_.err = jpeg_std_error(&errors_.manager);
     errors_.manager.error_exit = on_error;
     errors_.manager.emit_message = on_message;
@@ -77,8 +77,8 @@ class Jpeg {
     info_.mem->max_memory_to_use = kMaxDecoderMemory;
     jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(file.bytes.data()), file.bytes.size());
   }
-  Jpeg(const Jpeg&) = delete;
-  ~Jpeg() { jpeg_destroy_decompress(&info_); }
+  JpegReader(const JpegReader&) = delete;
+  ~JpegReader() { jpeg_destroy_decompress(&info_); }
 
   void read_header() {
     if (setjmp(errors_.jump)) refuse();
@@ -119,6 +119,51 @@ class Jpeg {
   Errors errors_{};
 };
 
+/// The encoder and what its callbacks need; frees itself.
+class JpegWriter {
+ public:
+  JpegWriter() {
+    info_.err = jpeg_std_error(&errors_.manager);
+    errors_.manager.error_exit = on_error;
+    if (setjmp(errors_.jump)) refuse();
+    jpeg_create_compress(&info_);
+  }
+  JpegWriter(const JpegWriter&) = delete;
+  ~JpegWriter() { jpeg_destroy_compress(&info_); }
+
+  /// Of rows of width x (1 or 3) bytes into `out`; how many bytes the file has.
+  size_t write(uint8_t* rows, JDIMENSION height, JDIMENSION width, int channels, int quality,
+               std::span<std::byte> out) {
+    auto* buffer = reinterpret_cast<unsigned char*>(out.data());
+    auto size = static_cast<unsigned long>(out.size());
+    if (setjmp(errors_.jump)) refuse();
+    jpeg_mem_dest(&info_, &buffer, &size);
+    info_.image_height = height;
+    info_.image_width = width;
+    info_.input_components = channels;
+    info_.in_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg_set_defaults(&info_);
+    jpeg_set_quality(&info_, quality, TRUE);
+    jpeg_start_compress(&info_, TRUE);
+    while (info_.next_scanline < height) {
+      JSAMPROW row = rows + static_cast<size_t>(width) * channels * info_.next_scanline;
+      jpeg_write_scanlines(&info_, &row, 1);
+    }
+    jpeg_finish_compress(&info_);
+    return size;
+  }
+
+ private:
+  /// Frees the encoder first: where it fails in the constructor, the destructor does not run.
+  [[noreturn]] void refuse() {
+    jpeg_destroy_compress(&info_);
+    throw MachineError(std::string("cannot encode a JPEG: ") + errors_.message);
+  }
+
+  jpeg_compress_struct info_{};
+  Errors errors_{};
+};
+
 /// Adobe files store CMYK inverted, and libjpeg hands them on so: 255 is no ink. As Pillow converts them.
 Tensor cmyk_to_rgb(const Tensor& cmyk) {
   Tensor rgb = at::empty({cmyk.size(0), cmyk.size(1), 3}, at::kByte);
@@ -136,12 +181,25 @@ Tensor cmyk_to_rgb(const Tensor& cmyk) {
 }  // namespace
 
 Tensor decode_jpeg(const EncodedImage& file) {
-  Jpeg jpeg(file);
+  JpegReader jpeg(file);
   jpeg.read_header();
   check_size(file, jpeg.width(), jpeg.height());
   Tensor pixels = at::empty({jpeg.height(), jpeg.width(), jpeg.four_channels() ? 4 : 3}, at::kByte);
   jpeg.read_pixels(pixels.data_ptr<uint8_t>());
   return jpeg.four_channels() ? cmyk_to_rgb(pixels) : pixels;
+}
+
+std::vector<std::byte> encode_jpeg(const Tensor& pixels, int quality) {
+  if (pixels.scalar_type() != at::kByte || pixels.dim() != 3 || (pixels.size(2) != 1 && pixels.size(2) != 3) ||
+      pixels.numel() == 0 || quality < 1 || quality > 100)
+    throw UsageError("encode_jpeg takes uint8 [H,W,1] or [H,W,3] of at least one pixel, and a quality of 1 to 100.");
+  const Tensor rows = pixels.contiguous().cpu();
+  const int64_t height = rows.size(0), width = rows.size(1), channels = rows.size(2);
+  // No file is larger than two bytes a value of whole blocks, and a header.
+  std::vector<std::byte> bytes(2 * channels * (height + 15) * (width + 15) + 2048);
+  bytes.resize(JpegWriter().write(rows.data_ptr<uint8_t>(), static_cast<JDIMENSION>(height),
+                                  static_cast<JDIMENSION>(width), static_cast<int>(channels), quality, bytes));
+  return bytes;
 }
 
 }  // namespace vitrail
