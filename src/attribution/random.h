@@ -17,7 +17,18 @@
 namespace vitrail {
 
 /// Kinds of draws, so that two methods with the same seed share no numbers.
-enum class RandomStream : uint8_t { noise, design, rise, path, baseline, imputation, coalition, order, weights };
+enum class RandomStream : uint8_t {
+  noise,
+  design,
+  rise,
+  path,
+  baseline,
+  imputation,
+  coalition,
+  order,
+  weights,
+  neighbour
+};
 
 class Random {
  public:
