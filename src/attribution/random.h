@@ -27,9 +27,13 @@ enum class RandomStream : uint8_t {
   coalition,
   order,
   weights,
+<<<<<<< HEAD
   control,
   bootstrap,
   permutation
+=======
+  neighbour
+>>>>>>> eval-rest
 };
 
 class Random {

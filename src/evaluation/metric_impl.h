@@ -44,6 +44,7 @@ MetricList robustness_metrics();
 MetricList sanity_metrics();
 MetricList localisation_metrics();
 MetricList complexity_metrics();
+MetricList alignment_metrics();
 
 /// UsageErrors for a map that is not floating [H,W], an input that is not [C,H,W] of its size, and evidence that is not
 /// there.

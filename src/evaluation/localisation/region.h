@@ -10,7 +10,7 @@
 #include <functional>
 #include <vector>
 
-#include "attribution/options.h"
+#include "evaluation/abs_row.h"
 #include "evaluation/pixel_order.h"
 
 namespace vitrail {
@@ -28,11 +28,6 @@ struct Region {
 /// `judge(region)` with parts["covered"] added; undefined for a truth that is empty. UsageError for one that is not
 /// bool.
 MetricScore localise(const MetricCase& map, bool abs, const std::function<MetricScore(const Region&)>& judge);
-
-template <class Options>
-Option<Options> abs_row() {
-  return option("abs", &Options::abs, "the size of the relevance, whatever its sign");
-}
 
 template <class Options>
 std::vector<Option<Options>> order_rows() {

@@ -1,0 +1,98 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+#include <gmock/gmock.h>
+#include <vitrail/human_alignment.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "support/message_of.h"
+
+namespace vitrail {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::message_of;
+
+/// Of an image of 2 x 5 pixels.
+Tensor plane(const std::vector<float>& values) { return at::tensor(values).view({2, 5}); }
+
+TEST(HumanAlignment, TheMapOfPeopleAlignsWithItself) {
+  const Tensor people = at::rand({20, 30});
+  const MetricCase same{.map = people.exp() * 2, .human_map = people};
+  EXPECT_NEAR(human_spearman(same).value, 1, 1e-12);
+  EXPECT_EQ(human_iou(same).value, 1);
+  EXPECT_EQ(human_dice(same).value, 1);
+  const MetricCase opposite{.map = -people, .human_map = people};
+  EXPECT_NEAR(human_spearman(opposite).value, -1, 1e-12);
+  EXPECT_EQ(human_iou(opposite).value, 0);
+  EXPECT_EQ(human_dice(opposite).value, 0);
+  EXPECT_NEAR(human_spearman(opposite, {.abs = true}).value, 1, 1e-12);
+  EXPECT_EQ(human_dice(opposite, {.abs = true}).value, 1);
+}
+
+TEST(HumanSpearman, EqualValuesTakeTheirMeanRank) {
+  // Ranks 2.5, 2.5, 2.5, 2.5, 5 and 1 to 5, less 3: their products add up to 5, their squares to 5 and 10.
+  const MetricCase map{.map = at::tensor({0.0f, 0.0f, 0.0f, 0.0f, 7.0f}).view({1, 5}),
+                       .human_map = at::tensor({1.0f, 2.0f, 3.0f, 4.0f, 5.0f}).view({1, 5})};
+  EXPECT_NEAR(human_spearman(map).value, 5 / std::sqrt(5.0 * 10), 1e-12);
+}
+
+TEST(HumanIou, EachMapIsCutAtItsOwnPercentile) {
+  // The three highest of each: columns 0, 1, 2 and 1, 2, 3 of the first row.
+  const MetricCase map{.map = plane({9, 8, 7, 6, 5, 4, 3, 2, 1, 0}),
+                       .human_map = plane({60, 90, 80, 70, 50, 40, 30, 20, 10, 0})};
+  EXPECT_DOUBLE_EQ(human_iou(map, {.percentile = 70}).value, 2.0 / 4);
+  EXPECT_DOUBLE_EQ(human_dice(map, {.percentile = 70}).value, 4.0 / 6);
+  EXPECT_DOUBLE_EQ(human_iou(map).value, 0);  // 90: one pixel each
+  // Of people who mark half of the image, that half.
+  const MetricCase half{.map = plane({9, 8, 7, 6, 5, 4, 3, 2, 1, 0}),
+                        .human_map = plane({1, 1, 1, 1, 1, 0, 0, 0, 0, 0})};
+  EXPECT_DOUBLE_EQ(human_iou(half).value, 1.0 / 5);
+}
+
+TEST(HumanAlignment, AMapThatOrdersNothingHasNoValue) {
+  const Tensor map = at::rand({2, 5}), constant = at::full({2, 5}, 0.3f);
+  Tensor broken = at::rand({2, 5});
+  broken[0][0] = std::numeric_limits<float>::infinity();
+  for (const char* name : {"human_spearman", "human_iou", "human_dice"}) {
+    const auto undefined = [&](const Tensor& ours, const Tensor& people) {
+      const MetricScore score = parse_metric(name)->score({.map = ours, .human_map = people});
+      EXPECT_TRUE(std::isnan(score.value)) << name;
+      return score.undefined;
+    };
+    EXPECT_THAT(undefined(constant, map), HasSubstr("the map is constant")) << name;
+    EXPECT_THAT(undefined(map, constant), HasSubstr("of people is constant")) << name;
+    EXPECT_THAT(undefined(map, broken), HasSubstr("1 non-finite")) << name;
+    EXPECT_THAT(message_of<UsageError>([&] { parse_metric(name)->score({.map = map}); }), HasSubstr("people look"));
+  }
+}
+
+TEST(HumanAlignment, StringsAndTypedCallsAreTheSame) {
+  const MetricCase map{.map = at::rand({2, 5}) - 0.5, .human_map = at::rand({2, 5})};
+  const auto metric = parse_metric("human_dice:percentile=60,abs=true");
+  EXPECT_EQ(metric->canonical(), "human_dice:abs=true,percentile=60");
+  EXPECT_EQ(metric->score(map).value, human_dice(map, {.percentile = 60, .abs = true}).value);
+  EXPECT_EQ(parse_metric("human_spearman")->score(map).value, human_spearman(map).value);
+}
+
+TEST(HumanCeiling, IsTheAgreementOfPeople) {
+  const Tensor one = plane({0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+  const HumanCeiling same = human_ceiling(at::stack({one, one * 2, one + 1}));
+  EXPECT_NEAR(same.pairwise, 1, 1e-12);
+  EXPECT_NEAR(same.leave_one_out, 1, 1e-12);
+  // Two who agree and one who says the opposite, in half the strength: pairs 1, -1, -1; each with the mean of the
+  // others 1, 1 and -1.
+  const HumanCeiling split = human_ceiling(at::stack({one, one, one * -0.5}));
+  EXPECT_NEAR(split.pairwise, -1.0 / 3, 1e-12);
+  EXPECT_NEAR(split.leave_one_out, 1.0 / 3, 1e-12);
+  EXPECT_TRUE(std::isnan(human_ceiling(at::stack({one, at::full({2, 5}, 1.0f)})).pairwise));
+  EXPECT_THAT(message_of<UsageError>([&] { human_ceiling(one.unsqueeze(0)); }), HasSubstr("at least 2 people"));
+}
+
+}  // namespace
+}  // namespace vitrail

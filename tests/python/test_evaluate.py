@@ -1,0 +1,116 @@
+"""vt.evaluate: the same numbers as the command, modules too, mistakes named."""
+
+import json
+import os
+import subprocess
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+import vitrail as vt
+from conftest import BUILD, photo
+
+METHODS = "saliency,occlusion:patch=8,stride=8,random"
+METRICS = "deletion,insertion,mu_fidelity:grid=4,subsets=40,gini"
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return [np.roll(photo(), shift, axis=1) for shift in (0, 3, 7, 11)]
+
+
+def test_it_says_what_the_command_says(model_path, photos, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    paths = []
+    for number, pixels in enumerate(photos):
+        paths.append(folder / f"{number}.png")
+        PIL.Image.fromarray(pixels).save(paths[-1])
+    command = os.environ.get("VITRAIL_COMMAND", str(BUILD / "vitrail"))
+    arguments = ["evaluate", model_path, folder, "-m", METHODS, "--metric", METRICS, "-o", tmp_path / "out", "--json"]
+    run = subprocess.run([command, *map(str, arguments)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    said = {(row["method"], row["metric"]): row for row in json.loads(run.stdout)["rows"]}
+    found = vt.evaluate(vt.load(model_path), paths, METHODS, METRICS, progress=False)
+    assert len(found.rows) == len(said) == 12
+    for row in found.rows:
+        of_command = said[row.method, row.metric]
+        assert row.mean == pytest.approx(of_command["mean"], abs=2e-5)
+        assert (row.n, row.forwards, row.direction) == (4, of_command["forwards"], of_command["direction"])
+
+
+def test_rows_and_scores_by_name(model, photos):
+    found = vt.evaluate(model, photos, METHODS, METRICS, progress=False)
+    scores = found.scores("occlusion", "deletion")
+    assert scores.shape == (4,)
+    assert found.row("occlusion", "deletion").mean == pytest.approx(scores.mean())
+    assert "occlusion" in str(found) and "3 methods by 4 metrics on 4 photos" in repr(found)
+    assert len(found.comparisons) == 3 * 4
+    with pytest.raises(vt.UsageError, match="no row of 'sobol'"):
+        found.row("sobol", "deletion")
+
+
+def test_a_module_is_judged_like_its_file(net, model, photos):
+    wrapped = vt.wrap(net, preprocess="unit", input_size=(32, 32))
+    of_module = vt.evaluate(wrapped, photos, METHODS, METRICS, progress=False)
+    of_file = vt.evaluate(model, photos, METHODS, METRICS, progress=False)
+    for a, b in zip(of_module.rows, of_file.rows, strict=True):
+        assert a.mean == pytest.approx(b.mean, abs=2e-4), (a.method, a.metric)
+
+
+def test_truth_is_what_maps_are_compared_with(model, photos):
+    truths = []
+    for pixels in photos:
+        truths.append((pixels == (250, 200, 30)).all(2))
+    found = vt.evaluate(
+        model, photos, "edges,centre", "pointing_game,energy_pointing_game", truths=truths, progress=False
+    )
+    assert found.row("edges", "energy_pointing_game").mean > found.row("centre", "energy_pointing_game").mean
+    some = vt.evaluate(model, photos, "edges", "energy_pointing_game", truths={1: truths[1]}, progress=False)
+    assert (some.rows[0].n, some.rows[0].undefined) == (1, 3)
+
+
+def test_what_cannot_be_read_is_counted(model, photos, tmp_path):
+    found = vt.evaluate(model, [photos[0], tmp_path / "nothing.png"], "saliency", "deletion", progress=False)
+    assert (found.failed, found.rows[0].n) == (1, 1)
+    assert "nothing.png" in found.photos[1].problem
+
+
+def test_metrics_that_need_a_network_say_so(net, photos):
+    wrapped = vt.wrap(net, preprocess="unit", input_size=(32, 32))
+    with pytest.raises(vt.UsageError, match="model"):
+        vt.evaluate(wrapped, photos[:1], "saliency", "model_randomisation", progress=False)
+    left_out = vt.evaluate(wrapped, photos[:1], "saliency", "all", progress=False)
+    assert left_out.row("saliency", "model_randomisation").undefined == 1
+
+
+@pytest.mark.parametrize(
+    ("methods", "metrics", "words"),
+    [("sobl", "deletion", "sobol"), ("saliency", "deletoin", "deletion"), ("saliency", "deletion:stps=3", "steps")],
+)
+def test_mistakes_are_named(model, photos, methods, metrics, words):
+    with pytest.raises(vt.UsageError, match=words):
+        vt.evaluate(model, photos[:1], methods, metrics, progress=False)
+
+
+def test_a_cancellation_ends_it(model, photos):
+    cancellation = vt.Cancellation()
+    cancellation.cancel()
+    with pytest.raises(vt.Interrupted):
+        vt.evaluate(model, photos, "saliency", "deletion", progress=False, cancellation=cancellation)
+
+
+def test_numbers_are_known():
+    """On a linear network the deletion curve is a sum."""
+    linear = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2))
+    wrapped = vt.wrap(linear, input_size=(2, 2))
+    x = torch.rand(3, 2, 2)
+    found = vt.evaluate(
+        wrapped, [x], "gradient_x_input", "deletion:steps=-1,baseline=zero,activation=none", target=0, progress=False
+    )
+    weight, bias = linear[1].weight[0].view(3, 2, 2), linear[1].bias[0]
+    left = (weight * x).sum(0).flatten().sort().values.detach()
+    curve = [float(bias + left[: 4 - k].sum()) for k in range(5)]
+    area = sum((a + b) / 2 for a, b in zip(curve, curve[1:])) / 4
+    assert found.rows[0].mean == pytest.approx(area, abs=1e-5)
