@@ -27,13 +27,10 @@ enum class RandomStream : uint8_t {
   coalition,
   order,
   weights,
-<<<<<<< HEAD
   control,
   bootstrap,
-  permutation
-=======
+  permutation,
   neighbour
->>>>>>> eval-rest
 };
 
 class Random {

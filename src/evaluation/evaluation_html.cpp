@@ -38,6 +38,11 @@ details { margin: .5rem 0; }
 summary { cursor: pointer; color: var(--soft); }
 )css";
 
+/// The similarity of maps before and after a sanity check that divides those who pass from those who fail.
+constexpr double kAlike = 0.5;
+
+std::string family_of(const std::string& metric) { return parse_metric(metric)->info().family; }
+
 bool is_control(const std::string& name) { return name == "random" || name == "edges" || name == "centre"; }
 
 /// What tells rows with the same name apart: the name where it is the only one, else the whole string.
@@ -93,7 +98,7 @@ class Page {
                    tag("b", "", escape_html(metric_label_(metric))) + ": " +
                        std::to_string(std::count_if(all.begin(), all.end(), differ)) + " of " +
                        std::to_string(std::count_if(all.begin(), all.end(), of_metric)) + " pairs of methods differ. " +
-                       escape_html(controls(metric)));
+                       escape_html(family_of(metric) == "sanity" ? verdicts(metric) : controls(metric)));
     }
     return tag("ul", "", items);
   }
@@ -157,6 +162,20 @@ class Page {
     return std::any_of(evaluation_.comparisons.begin(), evaluation_.comparisons.end(), [&](const auto& pair) {
       return pair.metric == metric && pair.better == a && (pair.a == b || pair.b == b);
     });
+  }
+
+  /// Who passes a sanity check: maps that resemble those of another network, or of another class, by less than half.
+  std::string verdicts(const std::string& metric) const {
+    std::vector<std::string> pass, fail;
+    for (const std::string& method : methods_) {
+      const EvaluationRow& r = row(method, metric);
+      if (r.high < kAlike) pass.push_back(method_label_(method));
+      if (r.low > kAlike) fail.push_back(method_label_(method));
+    }
+    std::string text;
+    if (!pass.empty()) text += "Pass, with the interval below .5: " + join(pass) + ". ";
+    if (!fail.empty()) text += "Fail, with the interval above .5: " + join(fail) + ".";
+    return text;
   }
 
   /// Whether the metric tells methods from maps that know nothing of the network.

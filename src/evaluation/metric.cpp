@@ -19,13 +19,8 @@ const WrittenKind kMetrics = {.noun = "metric", .example = "deletion:steps=20"};
 const MetricList& entries() {
   static const MetricList all = [] {
     MetricList list;
-<<<<<<< HEAD
     for (const auto& family : {fidelity_metrics(), stability_metrics(), robustness_metrics(), sanity_metrics(),
-                               localisation_metrics(), complexity_metrics()})
-=======
-    for (const auto& family :
-         {fidelity_metrics(), stability_metrics(), localisation_metrics(), complexity_metrics(), alignment_metrics()})
->>>>>>> eval-rest
+                               localisation_metrics(), complexity_metrics(), alignment_metrics()})
       list.insert(list.end(), family.begin(), family.end());
     return list;
   }();

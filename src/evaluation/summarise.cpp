@@ -154,8 +154,7 @@ Evaluation summarise(const std::vector<PhotoEvaluation>& photos, const Methods& 
       row.metric_name = metrics[k]->info().name;
       row.direction = metrics[k]->direction();
       Column scores = column(usable, m, k);
-      const MeanInterval interval =
-          bootstrap_mean(scores.values, {.level = options.level, .resamples = options.resamples, .seed = options.seed});
+      const Aggregate interval = bootstrap_mean(scores.values, bootstrap);
       row.mean = interval.mean;
       row.low = interval.low;
       row.high = interval.high;

@@ -43,7 +43,10 @@ std::vector<WeightedLayer> weighted_layers(const Graph& graph) {
     if (op != "Conv" && op != "ConvTranspose" && op != "Gemm" && op != "MatMul") continue;
     const Tensor& weight = constant_input(impl, node, 1);
     if (!weight.defined() || !weight.is_floating_point() || weight.dim() < 2) continue;
-    WeightedLayer layer{.node = node.spec.name, .op = op, .weight = name_of_input(impl, node, 1)};
+    WeightedLayer layer;
+    layer.node = node.spec.name;
+    layer.op = op;
+    layer.weight = name_of_input(impl, node, 1);
     layer.fan_in = op == "Gemm" && is_transposed(node) ? weight.size(-1) : fan_in_of(node, weight);
     if (op != "MatMul" && constant_input(impl, node, 2).defined()) layer.bias = name_of_input(impl, node, 2);
     layers.push_back(std::move(layer));
