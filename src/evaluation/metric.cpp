@@ -18,8 +18,8 @@ const WrittenKind kMetrics = {.noun = "metric", .example = "deletion:steps=20"};
 const MetricList& entries() {
   static const MetricList all = [] {
     MetricList list;
-    for (const auto& family :
-         {fidelity_metrics(), stability_metrics(), localisation_metrics(), complexity_metrics(), alignment_metrics()})
+    for (const auto& family : {fidelity_metrics(), stability_metrics(), localisation_metrics(), complexity_metrics(),
+                               alignment_metrics(), axiom_metrics()})
       list.insert(list.end(), family.begin(), family.end());
     return list;
   }();
