@@ -43,8 +43,8 @@ enum class Evidence {
 
 struct MetricInfo {
   std::string name;
-  std::string family =
-      {};  ///< "fidelity", "stability", "robustness", "sanity", "localisation", "complexity", "alignment"
+  /// "fidelity", "stability", "robustness", "sanity", "localisation", "complexity", "alignment", "axioms"
+  std::string family = {};
   std::vector<std::string> aliases = {};
   std::string summary = {};  ///< one sentence
   std::string formula = {};  ///< one line of plain text

@@ -20,7 +20,7 @@ const MetricList& entries() {
   static const MetricList all = [] {
     MetricList list;
     for (const auto& family : {fidelity_metrics(), stability_metrics(), robustness_metrics(), sanity_metrics(),
-                               localisation_metrics(), complexity_metrics(), alignment_metrics()})
+                               localisation_metrics(), complexity_metrics(), axiom_metrics(), alignment_metrics()})
       list.insert(list.end(), family.begin(), family.end());
     return list;
   }();

@@ -45,6 +45,7 @@ MetricList sanity_metrics();
 MetricList localisation_metrics();
 MetricList complexity_metrics();
 MetricList alignment_metrics();
+MetricList axiom_metrics();
 
 /// UsageErrors for a map that is not floating [H,W], an input that is not [C,H,W] of its size, and evidence that is not
 /// there.

@@ -3,6 +3,8 @@
 #include <ATen/TensorOperators.h>
 
 #include <functional>
+#include <string>
+#include <utility>
 
 #include "evaluation/abs_row.h"
 #include "evaluation/map_correlation.h"

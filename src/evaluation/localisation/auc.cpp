@@ -1,8 +1,5 @@
 #include <vitrail/auc.h>
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/masked_select.h>
-
 #include "base/ranks.h"
 #include "evaluation/localisation/region.h"
 #include "evaluation/metric_impl.h"

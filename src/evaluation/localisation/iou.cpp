@@ -1,7 +1,5 @@
 #include <vitrail/iou.h>
 
-#include <ATen/TensorOperators.h>
-
 #include "evaluation/localisation/region.h"
 #include "evaluation/metric_impl.h"
 #include "evaluation/overlap.h"

@@ -136,7 +136,7 @@ TEST(RelativeStability, OfAMapProportionalToTheInputIsOne) {
     const Tensor change = draw(product.input, 0, j, -0.02, 0.02);
     largest = std::max(largest, l2(change / input) / std::abs(2.5 * change.sum().item<double>()));
   }
-  EXPECT_NEAR(relative_output_stability(product.map()).value / largest, 1, 1e-3);
+  EXPECT_NEAR(relative_output_stability(product.map()).value / largest, 1, 1e-2);
 }
 
 TEST(RelativeStability, EpsilonDividesWhereThereIsZero) {
@@ -171,7 +171,7 @@ TEST(Stability, DoesNotDependOnTheBatch) {
       const auto metric = parse_metric(name + ":samples=5");
       const double whole = metric->score(map).value;
       map.execution.batch = 2;
-      EXPECT_NEAR(metric->score(map).value, whole, 1e-4 * whole) << name << " of " << method;
+      EXPECT_NEAR(metric->score(map).value, whole, 1e-3 * whole) << name << " of " << method;
       EXPECT_GT(whole, 0) << name << " of " << method;
     }
   }
