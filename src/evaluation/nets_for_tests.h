@@ -2,6 +2,7 @@
 
 // Networks of which everything is known, as models.
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>
 #include <vitrail/model.h>
 
@@ -11,7 +12,7 @@ namespace vitrail {
 
 /// logits [N,K] = weight [K, 3 side side] x + bias [K]; x [N,3,side,side] are pixel values.
 inline Model linear_model(const Tensor& weight, const Tensor& bias, int64_t side) {
-  OnnxBuilder net;
+  testing::OnnxBuilder net;
   net.input("x", {-1, 3, side, side})
       .initializer("head.weight", weight)
       .initializer("head.bias", bias)

@@ -1,7 +1,6 @@
 #include <vitrail/robustness.h>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/maximum.h>
@@ -72,15 +71,16 @@ class Attack {
   Tensor succeeds(const Tensor& sizes) {
     const int64_t count = sizes.numel() * options_.restarts;
     const Tensor size = each(sizes.repeat_interleave(options_.restarts).to(map_.input.dtype()));
-    Tensor change = project(start(count) * size, size);
-    Tensor found = margin(change) < 0;
-    for (int64_t step = 0; step < options_.steps; ++step) {
+    Tensor change = project(start(count) * size, size), found;
+    for (int64_t step = 0; step <= options_.steps; ++step) {
       if (map_.execution.cancelled && map_.execution.cancelled->load()) throw CancelledError();
       change = change.detach().requires_grad_(true);
-      const Tensor slope = gradient({margin_of(change).sum()}, {change})[0] * allowed_;
+      const Tensor margin = margin_of(change), won = margin.detach() < 0;
+      found = found.defined() ? found.logical_or(won) : won;
+      if (step == options_.steps || found.all().item<bool>()) break;
+      const Tensor slope = gradient({margin.sum()}, {change})[0] * allowed_;
       const Tensor direction = options_.norm == Norm::linf ? slope.sign() : slope / (norm(slope) + 1e-30);
       change = project(change.detach() - direction * size * (2.5 / static_cast<double>(options_.steps)), size);
-      found = found.logical_or(margin(change) < 0);
     }
     return found.view({sizes.numel(), options_.restarts}).any(1);
   }
@@ -115,11 +115,6 @@ class Attack {
     return logits.select(1, own) - others.amax(1);
   }
 
-  Tensor margin(const Tensor& change) {
-    const at::NoGradGuard no_grad;
-    return margin_of(change);
-  }
-
   const MetricCase& map_;
   Tensor allowed_;  ///< [H,W], 0 or 1
   const RobustnessOptions& options_;
@@ -136,7 +131,7 @@ const MetricDefinition<RobustnessOptions>& definition() {
        .direction = Direction::lower,
        .evidence = Evidence::model,
        .range = "0 and more, in the model's input space",
-       .cost = "sizes x 3 rounds x steps forwards and backwards of 4 x restarts samples",
+       .cost = "at most sizes x 13 restarts x (steps + 1) forwards and backwards",
        .source = "Hsieh, Yeh, Liu, Ravikumar, Kim, Kumar, Hsieh, ICLR 2021"},
       OptionTable<Options>(
           {choice("pixels", &Options::pixels, "which may change",

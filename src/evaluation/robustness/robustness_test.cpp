@@ -68,7 +68,7 @@ TEST(Robustness, OfALinearClassifierIsTheMarginOverTheDualNorm) {
 TEST(Robustness, SeedsRepeatAndDirectionsTurn) {
   const TwoClasses two;
   EXPECT_EQ(robustness(two.map()).value, robustness(two.map()).value);
-  EXPECT_EQ(robustness(two.map()).curve_y.numel(), 3);
+  EXPECT_EQ(robustness(two.map(), {.sizes = 3}).curve_y.numel(), 3);
   EXPECT_EQ(robustness(two.map()).parts.at("verified_low"), 0);
   EXPECT_EQ(parse_metric("robustness:pixels=others")->direction(), Direction::higher);
 }

@@ -21,7 +21,7 @@ constexpr int64_t kSide = 8;
 
 /// Two convolutions and a head.
 Model small_net() {
-  OnnxBuilder net;
+  testing::OnnxBuilder net;
   net.input("x", {-1, 3, kSide, kSide})
       .initializer("a.weight", at::randn({6, 3, 3, 3}))
       .initializer("a.bias", at::randn({6}))
