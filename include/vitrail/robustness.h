@@ -10,13 +10,13 @@
 //   pixels=others     S: all but those; higher is better
 //
 // The value is the mean of r over the shares. r is found by attack: projected gradient steps on the margin to the
-// nearest class from several starts, and a search for the least size at which one succeeds. It is an upper bound: a
-// better attack might need less. `parts` has "verified_low", the lower bound that a verifier proved, where one did; 0
-// is always true. Sizes are in the model's input space, not in pixel values, and are not clipped to 0 .. 255.
+// nearest class from several starts, and a search for the least size at which one succeeds, to 5 %. It is an upper
+// bound: a better attack might need less. `parts` has "verified_low", the lower bound that a verifier proved, where one
+// did; 0 is always true. Sizes are in the model's input space, not in pixel values, and are not clipped to 0 .. 255.
 //
 // Compare methods on one model only: models differ in how robust they are.
 //
-// Cost        at most sizes x 13 restarts x (steps + 1) forwards and backwards: the dearest metric there is.
+// Cost        about sizes x 17 restarts x (steps + 1) forwards and backwards: the dearest metric there is.
 // Undefined   where no attack within the range of the input succeeds; for targets that are not one of several classes.
 // Source      Hsieh, Yeh, Liu, Ravikumar, Kim, Kumar, Hsieh, Evaluations and Methods for Explanation through Robustness
 //             Analysis, ICLR 2021; Madry, Makelov, Schmidt, Tsipras, Vladu, ICLR 2018 (the attack).

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/kthvalue.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
@@ -37,9 +38,9 @@ Tensor draw_bernoulli(int64_t count, double probability, uint64_t seed, uint64_t
 }
 
 Tensor draw_fixed(int64_t count, int64_t size, uint64_t seed, uint64_t index) {
-  const Tensor order = uniform_numbers(count, seed, index).argsort(/*stable=*/true);
-  Tensor chosen = at::zeros({count}, at::kBool);
-  return chosen.index_fill_(0, order.narrow(0, 0, size), true);
+  if (size == 0) return at::zeros({count}, at::kBool);
+  const Tensor numbers = uniform_numbers(count, seed, index);  // of 53 bits: no two are alike
+  return numbers <= std::get<0>(at::kthvalue(numbers, size));
 }
 
 Tensor sums_over(const Tensor& map, const Tensor& cells, const Tensor& subsets) {

@@ -21,8 +21,17 @@ namespace vitrail {
 
 namespace {
 
-constexpr int64_t kLevels = 4;  ///< sizes tried at once: the interval shrinks to a fifth
-constexpr int kRounds = 3;
+constexpr int kLevels = 4;         ///< sizes tried at once
+constexpr int kMostRounds = 8;     ///< of the search
+constexpr double kPrecise = 1.05;  ///< ratio of the least success to the largest failure at which it ends
+
+/// Sizes between a failure and a success, rising, by equal ratios; below a success without a failure, by quarters.
+std::vector<double> levels_between(double low, double high) {
+  std::vector<double> levels;
+  for (int k = 1; k <= kLevels; ++k)
+    levels.push_back(low > 0 ? low * std::pow(high / low, k / (kLevels + 1.0)) : high * std::pow(4.0, k - kLevels - 1));
+  return levels;
+}
 
 /// [n] -> [n,1,1,1]
 Tensor each(const Tensor& values) { return values.view({-1, 1, 1, 1}); }
@@ -37,21 +46,16 @@ class Attack {
   double least_size() {
     double low = 0, high = largest();
     if (!succeeds(at::tensor({high}, at::kDouble))[0].item<bool>()) return std::numeric_limits<double>::quiet_NaN();
-    for (int round = 0; round < kRounds; ++round) {
-      std::vector<double> levels;
-      for (int64_t k = 1; k <= kLevels; ++k)
-        levels.push_back(low + (high - low) * static_cast<double>(k) / (kLevels + 1));
+    for (int round = 0; round < kMostRounds && high > kPrecise * low; ++round) {
+      const std::vector<double> levels = levels_between(low, high);
       const Tensor found = succeeds(at::tensor(levels, at::kDouble));
-      for (int64_t k = kLevels - 1; k >= 0; --k) {
-        if (found[k].item<bool>()) continue;
-        low = levels[static_cast<size_t>(k)];
-        break;
-      }
-      for (int64_t k = 0; k < kLevels; ++k) {
-        const double level = levels[static_cast<size_t>(k)];
-        if (level <= low || !found[k].item<bool>()) continue;
-        high = level;
-        break;
+      // The smallest success, and the largest failure below it.
+      for (size_t k = 0; k < levels.size(); ++k) {
+        if (found[static_cast<int64_t>(k)].item<bool>()) {
+          high = levels[k];
+          break;
+        }
+        low = levels[k];
       }
     }
     return high;
@@ -131,7 +135,7 @@ const MetricDefinition<RobustnessOptions>& definition() {
        .direction = Direction::lower,
        .evidence = Evidence::model,
        .range = "0 and more, in the model's input space",
-       .cost = "at most sizes x 13 restarts x (steps + 1) forwards and backwards",
+       .cost = "about sizes x 17 restarts x (steps + 1) forwards and backwards",
        .source = "Hsieh, Yeh, Liu, Ravikumar, Kim, Kumar, Hsieh, ICLR 2021"},
       OptionTable<Options>(
           {choice("pixels", &Options::pixels, "which may change",

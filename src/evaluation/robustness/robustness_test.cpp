@@ -55,10 +55,7 @@ TEST(Robustness, OfALinearClassifierIsTheMarginOverTheDualNorm) {
     const MetricScore score = robustness(two.map(), {.sizes = 1, .most = 0.5, .norm = norm});
     const double least = two.least(relevant, norm);
     EXPECT_GE(score.value, least * (1 - 1e-4)) << "an attack cannot beat the least change";
-    // One part in 125 of the whole range is what the search tells apart.
-    const double range = (two.input.max() - two.input.min()).item<double>();
-    const double resolution = (norm == Norm::linf ? range : range * std::sqrt(3.0 * 18)) / 125;
-    EXPECT_LE(score.value, least + resolution * 1.01);
+    EXPECT_LE(score.value, least * 1.06) << "the search ends within 5 %";
     const MetricScore others =
         robustness(two.map(), {.pixels = AttackedPixels::others, .sizes = 1, .most = 0.5, .norm = norm});
     EXPECT_GE(others.value, two.least(relevant.logical_not(), norm) * (1 - 1e-4));
