@@ -68,7 +68,8 @@ def make_method_pictures():
         former.unlink()
     with tempfile.TemporaryDirectory() as out:
         subprocess.run(
-            [COMMAND, "explain", MODEL, PHOTO, "-m", "all", "-o", out, "--plan", "none", "--quiet"], check=True
+            [COMMAND, "explain", MODEL, PHOTO, "-m", "all,random,edges,centre", "-o", out, "--plan", "none", "--quiet"],
+            check=True,
         )
         result = read_result(pathlib.Path(out) / PHOTO.stem)
         for e in result["explanations"]:

@@ -14,6 +14,7 @@ PYBIND11_MODULE(_native, module) {
   python::bind_models(module);
   python::bind_methods(module);
   python::bind_results(module);
+  python::bind_evaluation(module);
 
   module.def("version", &version);
   module.def("use_caching_allocator", &use_caching_allocator);

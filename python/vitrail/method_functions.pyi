@@ -63,6 +63,9 @@ __all__ = [
     "morris",
     "dgsm",
     "dgsm_morris",
+    "random",
+    "edges",
+    "centre",
 ]
 
 INFOS: dict[str, MethodInfo]
@@ -957,6 +960,45 @@ def dgsm_morris(
     samples: int = 16,
     seed: int = 1,
     smoothing: float = 0.0,
+    batch: int = 8,
+    budget: str = "",
+    incremental: bool = True,
+    progress: ProgressLike = None,
+    cancellation: Cancellation | None = None,
+) -> Explanation: ...
+def random(
+    model: ModelLike,
+    image: ImageLike,
+    target: Target = "top1",
+    *,
+    grid: int = 0,
+    layer: str | float = "input",
+    seed: int = 1,
+    batch: int = 8,
+    budget: str = "",
+    incremental: bool = True,
+    progress: ProgressLike = None,
+    cancellation: Cancellation | None = None,
+) -> Explanation: ...
+def edges(
+    model: ModelLike,
+    image: ImageLike,
+    target: Target = "top1",
+    *,
+    layer: str | float = "input",
+    batch: int = 8,
+    budget: str = "",
+    incremental: bool = True,
+    progress: ProgressLike = None,
+    cancellation: Cancellation | None = None,
+) -> Explanation: ...
+def centre(
+    model: ModelLike,
+    image: ImageLike,
+    target: Target = "top1",
+    *,
+    layer: str | float = "input",
+    sigma: float = 0.25,
     batch: int = 8,
     budget: str = "",
     incremental: bool = True,

@@ -183,7 +183,7 @@ def test_an_interruption_says_how_to_go_on(tmp_path):
     photos = make_photos(tmp_path / "photos", 40)
     arguments = ("evaluate", net, photos, "-o", tmp_path / "out", "-m", "rise:masks=2000", "--metric", "deletion")
     run = OnTerminal(*arguments)
-    run.read_until("photo0001.png")
+    run.read_until("rise  [")  # it draws what takes longer than two seconds
     run.process.send_signal(signal.SIGINT)
     assert run.read_to_the_end() == 130
     assert "The same command goes on from here" in run.seen

@@ -103,7 +103,7 @@ def test_a_cancellation_ends_it(model, photos):
 
 def test_numbers_are_known():
     """On a linear network the deletion curve is a sum."""
-    linear = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2))
+    linear = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2)).eval()
     wrapped = vt.wrap(linear, input_size=(2, 2))
     x = torch.rand(3, 2, 2)
     found = vt.evaluate(
