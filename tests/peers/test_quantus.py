@@ -323,8 +323,10 @@ def largest_gradient(side):
     saliency = captum.attr.Saliency(side.network)
 
     def explain(x, target):
-        (x,) = x if isinstance(x, tuple) else (x,)
-        return saliency.attribute(x.clone().requires_grad_(), target=target).amax(1, keepdim=True).detach()
+        found = saliency.attribute(x, target=target)  # of a tuple of inputs a tuple, as Captum's metrics want it
+        first = found[0] if isinstance(found, tuple) else found
+        reduced = first.amax(1, keepdim=True).detach()
+        return (reduced,) if isinstance(found, tuple) else reduced
 
     return explain
 
