@@ -22,7 +22,7 @@ COMMAND = os.environ.get("VITRAIL_COMMAND", str(BUILD / "vitrail"))
 CORPUS = Path(os.environ.get("VITRAIL_CORPUS", SOURCE.parent / "shared" / "corpus"))
 sys.path[:0] = [str(Path(__file__).parent / "standin"), str(Path(__file__).parent)]
 
-if importlib.util.find_spec("captum") is None:
+if any(importlib.util.find_spec(name) is None for name in ("captum", "quantus")):
     collect_ignore_glob = ["test_*.py"]
     if os.environ.get("VITRAIL_REQUIRE_PEERS") == "1":
         raise RuntimeError("the peers are required and not installed: scripts/setup makes .venv-peers")
@@ -50,6 +50,23 @@ def require(known):
     return check
 
 
+@pytest.fixture(scope="session")
+def known_metrics():
+    """The names that `vitrail metrics` lists."""
+    done = subprocess.run([COMMAND, "metrics", "--json"], capture_output=True, text=True)
+    return {metric["name"]: metric for metric in json.loads(done.stdout)["metrics"]} if done.returncode == 0 else {}
+
+
+@pytest.fixture
+def require_metrics(known_metrics):
+    def check(*names):
+        for name in names:
+            if name not in known_metrics:
+                pytest.skip(f"vitrail has no metric {name}: `vitrail metrics` lists {len(known_metrics)}")
+
+    return check
+
+
 def cosine(a, b):
     a, b = np.ravel(np.asarray(a, dtype=np.float64)), np.ravel(np.asarray(b, dtype=np.float64))
     assert a.shape == b.shape, (a.shape, b.shape)
@@ -67,7 +84,7 @@ def assert_agree(ours, theirs, scale=None, least=AGREE):
 class Side:
     """A network on both sides: the file for vitrail, the module for the peers, one photo that both see bit by bit."""
 
-    def __init__(self, folder, network, size, model=None, seed=3, mean=MEAN, std=STD):
+    def __init__(self, folder, network, size, model=None, seed=3, mean=MEAN, std=STD, grey=False):
         self.folder, self.size = folder, size
         self.network = network.eval()
         for parameter in self.network.parameters():
@@ -90,6 +107,8 @@ class Side:
         self.model.with_suffix(".json").write_text(json.dumps({"preprocess": preprocess}))
         self.photo = folder / "photo.png"
         pixels = smooth_photo(size, seed)
+        if grey:
+            pixels = np.repeat(pixels[..., :1], 3, axis=2)
         PIL.Image.fromarray(pixels).save(self.photo)
         x = (pixels.astype(np.float32) / 255 - np.float32(mean)) / np.float32(std)
         self.x = torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1), dtype=np.float32))[None]
@@ -97,11 +116,11 @@ class Side:
             self.scores = self.network(self.x)[0]
         self.target = int(self.scores.argmax())
 
-    def explain(self, *methods, target=None):
+    def explain(self, *methods, target=None, options=()):
         """[{map, cells, extras, and the entry of result.json}] of the methods, one run of the command."""
         out = self.folder / "out"
         command = [COMMAND, "explain", self.model, self.photo, "-t", str(self.target if target is None else target)]
-        command += ["-o", out, "--quiet", *(word for method in methods for word in ("-m", method))]
+        command += ["-o", out, "--quiet", *options, *(word for method in methods for word in ("-m", method))]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         result = json.loads((out / "photo" / "result.json").read_text())
@@ -115,6 +134,19 @@ class Side:
             }
             found.append({**entry, **arrays})
         return found
+
+    def evaluate(self, method, *metrics, options=()):
+        """The scores of the method's map, an entry of scores.jsonl a metric."""
+        out = self.folder / "scores"
+        command = [COMMAND, "evaluate", self.model, self.photo, "-t", str(self.target), "-m", method, "--plan", "none"]
+        command += ["--force", "-o", out, "--quiet", *options]
+        command += [word for metric in metrics for word in ("--metric", metric)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr
+        (line,) = (out / "scores.jsonl").read_text().splitlines()
+        scores = json.loads(line)["methods"][0]["scores"]
+        assert len(scores) == len(metrics)
+        return scores
 
     def score(self, x):
         with torch.no_grad():
