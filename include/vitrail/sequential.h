@@ -14,8 +14,8 @@
 //
 // A decision stays as it was taken first. Intervals are Student's and not those of the bootstrap, whose tails are too
 // short at such levels and few images. They are exact for normal differences and wide for symmetric ones with long
-// tails; differences that are mostly alike but for a few large ones ask for a later first look. Images on which a method
-// has no finite score are left out of its pairs.
+// tails; differences that are mostly alike but for a few large ones ask for a later first look. Images on which a
+// method has no finite score are left out of its pairs.
 //
 // Source      Bonferroni's inequality over looks and pairs; alpha spending: Lan, DeMets, Discrete Sequential Boundaries
 //             for Clinical Trials, 1983.

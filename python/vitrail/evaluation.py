@@ -117,7 +117,9 @@ class _Judge:
         native = self.model._native if isinstance(self.model, Model) else None
         probable = _native.as_probability(targets[0])
         fast = self.model.scorer(targets, subject, self.black_box, self.batch)
-        probability = probable and self.model.scorer([probable], subject, self.black_box, self.batch)
+        probability = None
+        if probable is not None:
+            probability = self.model.scorer([probable], subject, self.black_box, self.batch)
         found = []
         for method in self.methods:
             scorer = self.model.scorer(targets, subject, method.info, self.batch)

@@ -21,7 +21,7 @@ MetricScore of_masked(const MetricCase& map, Activation activation, const Value&
   const double before = run.base();
   if (!(before > 0)) return undefined_score("the score of the photo is not positive: nothing can be a share of it");
   const Tensor mask = (size - size.min()) / (size.max() - size.min());
-  const Tensor masked = (map.input * mask.to(map.input.dtype())).unsqueeze(0);
+  Tensor masked = (map.input * mask.to(map.input.dtype())).unsqueeze(0);
   const Tensor scores = run.score(1, [&](int64_t, int64_t) { return masked; });
   const double after = scores.item<double>();
   MetricScore score = value(before, after);
