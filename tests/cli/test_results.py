@@ -226,6 +226,7 @@ def test_methods_are_listed_and_described():
         "shapley_cam", "eigen_cam", "eigen_gradcam", "fem", "random_cam", "scorecam", "ss_cam", "is_cam", "ablation_cam", "recipro_cam",
         "lrp", "attn_lrp", "deeplift", "attention_rollout", "gradient_rollout", "legrad",
         "occlusion", "feature_ablation", "rise", "lime", "kernel_shap", "shapley", "exact_shapley", "owen", "sobol", "hsic", "morris", "dgsm", "dgsm_morris",
+        "random", "edges", "centre",
     ]  # fmt: skip
     text = vitrail("methods").stdout
     assert all(name in text for name in names)
