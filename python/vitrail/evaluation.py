@@ -180,7 +180,7 @@ def evaluate(
 
     Examples
     --------
-    >>> found = vt.evaluate(model, [image, image2], "saliency,random", "deletion")
+    >>> found = vt.evaluate(model, [image, image], "saliency,random", "deletion")
     >>> found.row("saliency", "deletion").n
     2
     """

@@ -109,8 +109,8 @@ def test_numbers_are_known():
     found = vt.evaluate(
         wrapped, [x], "gradient_x_input", "deletion:steps=-1,baseline=zero,activation=none", target=0, progress=False
     )
-    weight, bias = linear[1].weight[0].view(3, 2, 2), linear[1].bias[0]
-    left = (weight * x).sum(0).flatten().sort().values.detach()
+    weight, bias = linear[1].weight[0].detach().view(3, 2, 2), linear[1].bias[0].detach()
+    left = (weight * x).sum(0).flatten().sort().values
     curve = [float(bias + left[: 4 - k].sum()) for k in range(5)]
     area = sum((a + b) / 2 for a, b in zip(curve, curve[1:])) / 4
     assert found.rows[0].mean == pytest.approx(area, abs=1e-5)
