@@ -36,7 +36,6 @@ struct EvaluateArguments {
   std::string target = "top1", out = "out/evaluation", shard = "1/1";
   std::optional<uint64_t> seed;
   int64_t batch = 8, limit = 0;
-  SummaryOptions summary;
   double margin = 0;
   bool until_settled = false, json = false, quiet = false, force = false;
 };
@@ -226,7 +225,7 @@ class EvaluateCommand {
   }
 
   ExitCode finish(const Model& model, const EvaluationRun& run, const std::vector<PhotoEvaluation>& photos) {
-    const Evaluation evaluation = summarise(photos, methods_, metrics_, arguments_.summary);
+    const Evaluation evaluation = summarise(photos, methods_, metrics_);
     const std::string json = evaluation_to_json(evaluation, run);
     progress_.set_subject("examples for the report");
     const fs::path page = write_evaluation(arguments_.out, evaluation, run,

@@ -6,23 +6,11 @@
 
 #include <cmath>
 #include <limits>
-#include <span>
 
-#include "base/ranks.h"
+#include "evaluation/map_correlation.h"
 #include "evaluation/ssim.h"
 
 namespace vitrail {
-
-namespace {
-
-double spearman(const Tensor& a, const Tensor& b) {
-  const auto values = [](const Tensor& map) {
-    return std::span(map.const_data_ptr<double>(), static_cast<size_t>(map.numel()));
-  };
-  return rank_correlation(values(a), values(b));
-}
-
-}  // namespace
 
 double map_distance(const Tensor& a, const Tensor& b, MapDistance distance) {
   if (a.dim() != 2 || a.sizes() != b.sizes() || a.numel() == 0)
@@ -32,11 +20,11 @@ double map_distance(const Tensor& a, const Tensor& b, MapDistance distance) {
     return std::numeric_limits<double>::quiet_NaN();
   switch (distance) {
     case MapDistance::sqrt_abs_spearman:
-      return std::sqrt(1 - std::abs(spearman(x, y)));
+      return std::sqrt(1 - std::abs(map_correlation(x, y)));
     case MapDistance::one_minus_abs_spearman:
-      return 1 - std::abs(spearman(x, y));
+      return 1 - std::abs(map_correlation(x, y));
     case MapDistance::one_minus_spearman:
-      return 1 - spearman(x, y);
+      return 1 - map_correlation(x, y);
     case MapDistance::l1:
       return (x - y).abs().sum().item<double>();
     case MapDistance::l2:

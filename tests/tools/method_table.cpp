@@ -9,6 +9,7 @@
 
 #include "attribution/access.h"
 #include "base/display.h"
+#include "markdown.h"
 #include "vitrail/method.h"
 
 namespace {
@@ -28,23 +29,6 @@ std::string title_of(const std::string& family) {
   std::string title = family;
   if (!title.empty()) title[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(title[0])));
   return title;
-}
-
-/// As the content of a cell.
-std::string cell(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == '|' || c == '*' || c == '_' || c == '<' || c == '>') escaped += '\\';
-    escaped += c;
-  }
-  return escaped;
-}
-
-/// Code in a cell: only the bar has a meaning there.
-std::string code(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) escaped += c == '|' ? std::string("\\|") : std::string(1, c);
-  return "`" + escaped + "`";
 }
 
 /// What one target on a photo of 224 pixels costs with the defaults.

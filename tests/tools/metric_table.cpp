@@ -6,27 +6,11 @@
 #include <iostream>
 
 #include "evaluation/evidence.h"
+#include "markdown.h"
 
 namespace {
 
 using namespace vitrail;
-
-/// As the content of a cell.
-std::string cell(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == '|' || c == '*' || c == '_' || c == '<' || c == '>') escaped += '\\';
-    escaped += c;
-  }
-  return escaped;
-}
-
-/// Code in a cell: only the bar has a meaning there.
-std::string code(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) escaped += c == '|' ? std::string("\\|") : std::string(1, c);
-  return "`" + escaped + "`";
-}
 
 void print_row(const MetricInfo& info) {
   std::string name = "[" + code(info.name) + "](#" + info.name + ")";

@@ -5,11 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <span>
 #include <vector>
 
 #include "attribution/random.h"
-#include "base/ranks.h"
+#include "evaluation/map_correlation.h"
 #include "evaluation/metric_impl.h"
 #include "evaluation/sanity/weights.h"
 #include "evaluation/ssim.h"
@@ -20,17 +19,11 @@ namespace {
 
 constexpr const char* kConstant = "a map is constant: it has no rank correlation";
 
-double spearman(const Tensor& a, const Tensor& b) {
-  const Tensor x = a.flatten().to(at::kDouble).contiguous(), y = b.flatten().to(at::kDouble).contiguous();
-  return rank_correlation(std::span(x.const_data_ptr<double>(), static_cast<size_t>(x.numel())),
-                          std::span(y.const_data_ptr<double>(), static_cast<size_t>(y.numel())));
-}
-
 using Similarities = std::map<std::string, double>;
 
 Similarities compare(const Tensor& a, const Tensor& b) {
-  return {{"spearman", spearman(a, b)},
-          {"spearman_abs", spearman(a.abs(), b.abs())},
+  return {{"spearman", map_correlation(a, b)},
+          {"spearman_abs", map_correlation(a.abs(), b.abs())},
           {"ssim", ssim(a, b)},
           {"ssim_abs", ssim(a.abs(), b.abs())}};
 }
