@@ -154,8 +154,10 @@ class EvaluateCommand {
       if (!photo.problem.empty()) continue;
       try {
         const Tensor input = model.prepare(arguments_.images.read(photo.path)).input;
-        const bool gradients = std::any_of(methods_.begin(), methods_.end(),
-                                           [](const auto& method) { return method->info().repeats_gradients; });
+        // Of many photos also the methods that take one gradient gain by it.
+        const bool gradients = std::any_of(methods_.begin(), methods_.end(), [](const auto& method) {
+          return method->info().repeats_gradients || method->info().access == Access::gradient;
+        });
         return plan.apply(model, input, gradients, execution_.batch);
       } catch (const InputError&) {
         continue;  // named when its turn comes
