@@ -129,6 +129,7 @@ class EvaluateCommand {
     run.masks = evidence_.masks;
     run.boxes = evidence_.boxes;
     run.human_maps = evidence_.human_maps;
+    if (evidence_.has_fixations()) run.fixation_sigma = evidence_.fixation_sigma;
     for (const Photo& photo : photos_) run.photos.push_back(photo.path.string());
     return run;
   }

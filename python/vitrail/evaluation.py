@@ -19,7 +19,7 @@ from vitrail.model import Model
 from vitrail.progress import ProgressLike, cancelled_by_interrupts, listening
 
 Plane = npt.NDArray[Any] | torch.Tensor
-"""An array ``[height,width]`` at the size of the model's input."""
+"""An array ``[height,width]`` at the size of the model's input; of human maps also ``[people,height,width]``."""
 
 
 class Evaluation:
@@ -33,6 +33,9 @@ class Evaluation:
     comparisons
         One a metric and pair of methods: ``.difference``, ``.low``, ``.high``, ``.p``, ``.adjusted_p``, ``.effect``,
         ``.better`` (empty where that is open).
+    ceilings
+        One a metric of human alignment, where several people's maps were given: how well the map of each agrees with
+        the mean of the others': ``.metric``, ``.mean``, ``.low``, ``.high``, ``.n``.
     photos
         The scores photo by photo.
     """
@@ -42,6 +45,7 @@ class Evaluation:
         self.photos = list(photos)
         self.rows = native.rows
         self.comparisons = native.comparisons
+        self.ceilings = native.ceilings
 
     @property
     def concordance(self) -> float:
@@ -84,6 +88,16 @@ def _plane(planes: Mapping[int, Plane] | Sequence[Plane | None] | None, place: i
         return None
     plane = planes.get(place) if isinstance(planes, Mapping) else planes[place]
     return None if plane is None else torch.as_tensor(np.asarray(plane))
+
+
+def _people(
+    maps: torch.Tensor | None, metrics: Sequence[_native.Metric]
+) -> tuple[torch.Tensor | None, dict[str, float]]:
+    """The map that methods are compared with, and the ceiling of each metric where there are several people."""
+    if maps is None or maps.ndim != 3:
+        return maps, {}
+    ceilings = _native.human_ceilings(metrics, maps) if len(maps) > 1 else {}
+    return _native.mean_human_map(maps), ceilings
 
 
 def _name(image: ImageLike, place: int) -> str:
@@ -172,7 +186,8 @@ def evaluate(
     truths
         Of each image, or of some by their number: where the target is, bool ``[height,width]``.
     human_maps
-        Likewise where people look.
+        Likewise where people look: ``[height,width]``, or ``[people,height,width]``; then methods are compared with the
+        mean, and people with each other (``ceilings``).
     seed
         Of every method and metric that draws numbers and does not name its own.
     level, resamples
@@ -200,10 +215,11 @@ def evaluate(
             if came or cancellation.cancelled:
                 break
             try:
-                scores = judge.image(image, _plane(truths, place), _plane(human_maps, place), execution)
-                found.append(_native.PhotoEvaluation(_name(image, place), "", scores))
+                human_map, ceilings = _people(_plane(human_maps, place), judged_by)
+                scores = judge.image(image, _plane(truths, place), human_map, execution)
+                found.append(_native.PhotoEvaluation(_name(image, place), "", scores, ceilings))
             except InputError as error:
-                found.append(_native.PhotoEvaluation(_name(image, place), str(error), []))
+                found.append(_native.PhotoEvaluation(_name(image, place), str(error), [], {}))
             except Error:
                 if not (came or cancellation.cancelled):
                     raise

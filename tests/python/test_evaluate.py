@@ -114,3 +114,20 @@ def test_numbers_are_known():
     curve = [float(bias + left[: 4 - k].sum()) for k in range(5)]
     area = sum((a + b) / 2 for a, b in zip(curve, curve[1:])) / 4
     assert found.rows[0].mean == pytest.approx(area, abs=1e-5)
+
+
+def test_several_people_make_a_ceiling(model, photos):
+    rng = np.random.default_rng(0)
+    person = rng.random((2, 32, 32), dtype=np.float32)
+    agreeing, mixed = np.stack([person[0], 3 * person[0] + 1]), person
+    metrics = "human_spearman,human_dice"
+    found = vt.evaluate(model, photos[:2], "random", metrics, human_maps=[agreeing, mixed], progress=False)
+    ceilings = {ceiling.metric: ceiling for ceiling in found.ceilings}
+    rank = [np.argsort(np.argsort(values.ravel())) for values in person]
+    rho = np.corrcoef(*rank)[0, 1]
+    assert ceilings["human_spearman"].n == 2
+    assert ceilings["human_spearman"].mean == pytest.approx((1 + rho) / 2, abs=1e-6)
+    assert found.photos[0].ceilings[ceilings["human_dice"].metric_string] == 1
+    assert "human_spearman between people" in str(found)
+    alone = vt.evaluate(model, photos[:1], "random", "human_spearman", human_maps=[person[0]], progress=False)
+    assert alone.ceilings == []

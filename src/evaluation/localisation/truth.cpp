@@ -1,7 +1,6 @@
 #include <vitrail/truth.h>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/zeros.h>
 #include <vitrail/error.h>
 #include <vitrail/image.h>
@@ -14,6 +13,7 @@
 #include <utility>
 
 #include "attribution/options.h"
+#include "evaluation/input_centres.h"
 #include "model/json_text.h"
 
 namespace vitrail {
@@ -24,19 +24,6 @@ namespace fs = std::filesystem;
 
 /// Boxes are rounded by those who draw them.
 constexpr double kPixelsBeside = 1;
-
-/// float64 [cells]: where the centres of the input's pixels lie on one axis of the photo.
-Tensor centres(double begin, double end, int64_t cells) {
-  return (at::arange(cells, at::kDouble) + 0.5) * ((end - begin) / static_cast<double>(cells)) + begin;
-}
-
-/// The same for both axes.
-struct Centres {
-  Tensor x, y;
-  explicit Centres(const PreparedImage& photo)
-      : x(centres(photo.placed.x0, photo.placed.x1, photo.input.size(3))),
-        y(centres(photo.placed.y0, photo.placed.y1, photo.input.size(2))) {}
-};
 
 std::string text_of(const Rectangle& box) {
   return write_value(box.x0) + "," + write_value(box.y0) + "," + write_value(box.x1) + "," + write_value(box.y1);
@@ -131,13 +118,13 @@ Tensor read_truth(const fs::path& picture, const PreparedImage& photo) {
                      std::to_string(image.height()) + " pixels, the photo " + std::to_string(photo.width) + "x" +
                      std::to_string(photo.height) + "; expected the same size.");
   const Tensor region = (image.pixels > 127).any(2);
-  const Centres centres(photo);
+  const InputCentres centres(photo);
   const auto pixels = [](const Tensor& place, int64_t size) { return place.floor().to(at::kLong).clamp(0, size - 1); };
   return region.index_select(0, pixels(centres.y, image.height())).index_select(1, pixels(centres.x, image.width()));
 }
 
 Tensor truth_of(std::span<const TruthBox> boxes, const PreparedImage& photo) {
-  const Centres centres(photo);
+  const InputCentres centres(photo);
   Tensor region = at::zeros({centres.y.size(0), centres.x.size(0)}, at::kBool);
   for (const auto& [box, label] : boxes) {
     check_inside(box, photo);
