@@ -1,6 +1,9 @@
 #include <vitrail/evaluate.h>
 #include <vitrail/human_alignment.h>
+#include <vitrail/shape_bias.h>
 
+#include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -172,6 +175,24 @@ void bind_evaluation(py::module_& module) {
       .def_readonly("share", &EvaluationComparison::share)
       .def_readonly("n", &EvaluationComparison::n)
       .def_readonly("better", &EvaluationComparison::better);
+
+  py::class_<ShapeBias>(module, "ShapeBias", "Shape decisions / (shape + texture decisions), with its interval.")
+      .def_readonly("shape", &ShapeBias::shape)
+      .def_readonly("texture", &ShapeBias::texture)
+      .def_readonly("other", &ShapeBias::other)
+      .def_readonly("value", &ShapeBias::value)
+      .def_readonly("low", &ShapeBias::low)
+      .def_readonly("high", &ShapeBias::high);
+  module.def(
+      "shape_bias",
+      [](const std::vector<std::array<std::string, 4>>& decisions, double level, int64_t resamples, uint64_t seed) {
+        std::vector<CueConflictDecision> all;
+        for (const auto& [image, shape, texture, answer] : decisions) all.push_back({image, shape, texture, answer});
+        return shape_bias(all, {.resamples = resamples, .level = level, .seed = seed});
+      },
+      py::arg("decisions"), py::arg("level"), py::arg("resamples"), py::arg("seed"));
+  module.def("error_consistency", py::overload_cast<double, double, double>(&error_consistency), py::arg("agreement"),
+             py::arg("accuracy_a"), py::arg("accuracy_b"));
 
   py::class_<EvaluationCeiling>(module, "EvaluationCeiling", "How well people agree with each other by a metric.")
       .def_readonly("metric", &EvaluationCeiling::metric_name)
