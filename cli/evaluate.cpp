@@ -216,7 +216,8 @@ class EvaluateCommand {
                                     evidence_.of(photo.path, model.prepare(image)), execution_, refused_);
       } catch (const InputError& error) {
         problem = error.what();
-        print_error(problem);
+        const std::string path = photo.path.string();
+        print_error(problem.find(path) == std::string::npos ? path + ": " + problem : problem);
       }
     }
     evaluation.problem = problem;

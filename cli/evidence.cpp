@@ -29,8 +29,11 @@ void EvidenceArguments::add_to(CLI::App& app) {
   app.add_option("--masks", masks,
                  "folder of pictures, white where the target is, each named like its photo (cat.png for cat.jpg)")
       ->type_name("DIR");
-  app.add_option("--boxes", boxes, "boxes of the target: lines image,x0,y0,x1,y1 in the photo's pixels, or COCO's JSON")
-      ->type_name("FILE");
+  app.add_option(
+         "--boxes", boxes,
+         "boxes of the target: lines image,x0,y0,x1,y1 in the photo's pixels, or COCO's JSON; target: where the "
+         "target itself is, the box of box:1 or the zone of zone:x:y")
+      ->type_name("FILE|target");
   app.add_option("--human-maps", human_maps,
                  "where people look: folder of maps, .npy or pictures, named likewise (cat.npy, or a folder cat with a "
                  "map of each person); or fixations of eyes: .csv with the columns image,viewer,x,y")
@@ -49,11 +52,11 @@ void EvidenceArguments::check() {
     check_folder("--human-maps", human_maps, ", or fixations as .csv");
   if (!masks.empty() && !boxes.empty())
     throw UsageError("--masks and --boxes both say where the target is; give one of them.");
-  if (!boxes.empty()) known_boxes_ = read_truth_boxes(boxes);
+  if (!boxes.empty() && !has_target_as_truth()) known_boxes_ = read_truth_boxes(boxes);
 }
 
 PhotoEvidence EvidenceArguments::of(const fs::path& photo, const PreparedImage& prepared) const {
-  PhotoEvidence evidence;
+  PhotoEvidence evidence{.truth_is_target = has_target_as_truth()};
   if (!masks.empty())
     if (const fs::path file = named_alike(masks, photo, {".png", ".jpg", ".webp"}); !file.empty())
       evidence.truth = read_truth(file, prepared);

@@ -23,6 +23,7 @@ struct EvidenceArguments {
   void check();
 
   bool has_truth() const { return !masks.empty() || !boxes.empty(); }
+  bool has_target_as_truth() const { return boxes == "target"; }
   bool has_human_maps() const { return !human_maps.empty(); }
   bool has_fixations() const { return std::filesystem::path(human_maps).extension() == ".csv"; }
 

@@ -30,7 +30,8 @@ using Metrics = std::vector<std::unique_ptr<Metric>>;
 
 /// What is known of a photo beside its pixels, at the size of the model's input. Undefined where nothing is.
 struct PhotoEvidence {
-  Tensor truth = {};  ///< bool [H,W]: the region that the target is in
+  Tensor truth = {};             ///< bool [H,W]: the region that the target is in
+  bool truth_is_target = false;  ///< the truth is where the target itself is: truth_of_target()
   /// [H,W]: where people look; or [K,H,W], of K people each: methods are compared with their mean (mean_human_map), and
   /// people with each other (PhotoEvaluation::ceilings).
   Tensor human_map = {};

@@ -1,6 +1,7 @@
 #include <vitrail/evaluate.h>
 #include <vitrail/human_alignment.h>
 #include <vitrail/shape_bias.h>
+#include <vitrail/truth.h>
 
 #include <array>
 #include <map>
@@ -113,6 +114,7 @@ void bind_evaluation(py::module_& module) {
       .def_readonly("ceilings", &PhotoEvaluation::ceilings);
 
   module.def("as_probability", &as_probability, py::arg("target"));
+  module.def("truth_of_target", &truth_of_target, py::arg("target"), py::arg("photo"));
   module.def("mean_human_map", &mean_human_map, py::arg("maps"));
   module.def(
       "human_ceilings",

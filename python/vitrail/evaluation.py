@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -122,12 +122,18 @@ class _Judge:
         self.black_box = _native.parse_methods("occlusion", None)[0].info
 
     def image(
-        self, image: ImageLike, truth: torch.Tensor | None, human_map: torch.Tensor | None, execution: _native.Execution
+        self,
+        image: ImageLike,
+        truth: torch.Tensor | Literal["target"] | None,
+        human_map: torch.Tensor | None,
+        execution: _native.Execution,
     ) -> list[_native.MethodEvaluation]:
         subject = self.model.subject(image)
         targets = self.model.targets([self.target], subject)
         if len(targets) != 1:
             raise UsageError(f"the target {self.target!r} stands for {len(targets)} targets; an evaluation wants one.")
+        if isinstance(truth, str):
+            truth = _native.truth_of_target(targets[0], subject.prepared)
         native = self.model._native if isinstance(self.model, Model) else None
         probable = _native.as_probability(targets[0])
         fast = self.model.scorer(targets, subject, self.black_box, self.batch)
@@ -160,7 +166,7 @@ def evaluate(
     metrics: str | Sequence[str] = "deletion,insertion,mu_fidelity",
     target: Target = "top1",
     *,
-    truths: Mapping[int, Plane] | Sequence[Plane | None] | None = None,
+    truths: Mapping[int, Plane] | Sequence[Plane | None] | Literal["target"] | None = None,
     human_maps: Mapping[int, Plane] | Sequence[Plane | None] | None = None,
     seed: int | None = None,
     batch: int = 8,
@@ -184,7 +190,8 @@ def evaluate(
     target
         One target for every image: "top1", a class, "box:1".
     truths
-        Of each image, or of some by their number: where the target is, bool ``[height,width]``.
+        Of each image, or of some by their number: where the target is, bool ``[height,width]``. "target": where the
+        target itself is, the box of "box:1" or the zone of "zone:x:y".
     human_maps
         Likewise where people look: ``[height,width]``, or ``[people,height,width]``; then methods are compared with the
         mean, and people with each other (``ceilings``).
@@ -199,6 +206,8 @@ def evaluate(
     >>> found.row("saliency", "deletion").n
     2
     """
+    if isinstance(truths, str) and truths != "target":
+        raise UsageError(f'truths is {truths!r}; expected regions, or "target".')
     strings = target_strings(target)
     parsed = parse_methods(methods, seed)
     text = metrics if isinstance(metrics, str) else ",".join(metrics)
@@ -216,7 +225,8 @@ def evaluate(
                 break
             try:
                 human_map, ceilings = _people(_plane(human_maps, place), judged_by)
-                scores = judge.image(image, _plane(truths, place), human_map, execution)
+                truth = truths if isinstance(truths, str) else _plane(truths, place)
+                scores = judge.image(image, truth, human_map, execution)
                 found.append(_native.PhotoEvaluation(_name(image, place), "", scores, ceilings))
             except InputError as error:
                 found.append(_native.PhotoEvaluation(_name(image, place), str(error), [], {}))

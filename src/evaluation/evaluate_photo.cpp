@@ -1,6 +1,7 @@
 #include <vitrail/error.h>
 #include <vitrail/evaluate.h>
 #include <vitrail/human_alignment.h>
+#include <vitrail/truth.h>
 
 #include <array>
 #include <chrono>
@@ -84,6 +85,7 @@ PhotoEvaluation evaluate_photo(const Model& model, const Image& image, const Met
     if (human_map.size(0) > 1) photo.ceilings = human_ceilings(metrics, human_map);
     human_map = mean_human_map(human_map);
   }
+  const Tensor truth = evidence.truth_is_target ? truth_of_target(photo.target, prepared) : evidence.truth;
   const auto by_plan = model.probe({photo.target}), by_graph = model.without_plan().probe({photo.target});
   std::unique_ptr<Probe> probability;
   if (const auto target_probability = as_probability(photo.target)) probability = model.probe({*target_probability});
@@ -105,7 +107,7 @@ PhotoEvaluation evaluate_photo(const Model& model, const Image& image, const Met
                          .method = method.get(),
                          .model = &model,
                          .target = photo.target,
-                         .truth = evidence.truth,
+                         .truth = truth,
                          .human_map = human_map,
                          .execution = execution};
     photo.methods.push_back(judge(explanations.at(0), map, *by_plan, metrics, refused));

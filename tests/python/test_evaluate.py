@@ -5,11 +5,13 @@ import os
 import subprocess
 
 import numpy as np
+import onnx
 import PIL.Image
 import pytest
 import torch
 import vitrail as vt
 from conftest import BUILD, photo
+from onnx import TensorProto, helper, numpy_helper
 
 METHODS = "saliency,occlusion:patch=8,stride=8,random"
 METRICS = "deletion,insertion,mu_fidelity:grid=4,subsets=40,gini"
@@ -69,6 +71,25 @@ def test_truth_is_what_maps_are_compared_with(model, photos):
     assert found.row("edges", "energy_pointing_game").mean > found.row("centre", "energy_pointing_game").mean
     some = vt.evaluate(model, photos, "edges", "energy_pointing_game", truths={1: truths[1]}, progress=False)
     assert (some.rows[0].n, some.rows[0].undefined) == (1, 3)
+
+
+def test_the_zone_that_is_explained_is_the_truth(photos, tmp_path):
+    """A segmentation whose two classes are red minus green and the opposite."""
+    weight = numpy_helper.from_array(np.array([[1, -1, 0], [-1, 1, 0]], "float32").reshape(2, 3, 1, 1), "w")
+    values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", c, 32, 32]) for n, c in (("x", 3), ("y", 2))]
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"])], "net", values[:1], values[1:], [weight])
+    path = tmp_path / "zones.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    preprocess = {"size": [32, 32], "layout": "NCHW", "resize": {"rule": "none"}, "mean": [0] * 3, "std": [1] * 3}
+    path.with_suffix(".json").write_text(json.dumps({"preprocess": preprocess, "output": {"kind": "segmentation"}}))
+    arguments = (vt.load(path, plan="none"), photos[:1], "saliency", "energy_pointing_game", "class:0")
+    found = vt.evaluate(*arguments, truths="target", progress=False)
+    red, green = photos[0][..., 0].astype(int), photos[0][..., 1].astype(int)
+    score = found.photos[0].methods[0].scores[0]
+    assert score.value == 1, "the gradient of a zone lies in it"
+    assert score.parts["covered"] == pytest.approx((red >= green).mean())
+    with pytest.raises(vt.UsageError, match="truths is 'box'"):
+        vt.evaluate(*arguments, truths="box", progress=False)
 
 
 def test_what_cannot_be_read_is_counted(model, photos, tmp_path):
