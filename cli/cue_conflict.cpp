@@ -100,7 +100,7 @@ class CueConflictCommand {
       CueConflictDecision decision = cue_conflict_of(path.filename().string(), categories);
       const c10::NoGradGuard no_gradients;
       const Tensor logits = model.logits(model.prepare(read_image(path)).input);
-      decision.answer = category_of(at::softmax(logits[0], 0, at::kDouble), categories);
+      decision.answer = category_of(at::softmax(logits[0].cpu(), 0, at::kDouble), categories);
       decisions_.push_back(decision);
     } catch (const InputError& error) {
       ++failed_;
