@@ -134,9 +134,14 @@ void complete_value(const CLI::Option& option, const Typed& typed, const std::st
   } else if (is("FILE|PRESET")) {
     completion.files = Files::files;
     completion.candidates = starting_with(start, {"imagenet", "half", "unit", "raw"});
+  } else if (is("FILE|target")) {
+    completion.files = Files::files;
+    completion.candidates = starting_with(start, {"target"});
   } else if (is("auto|none|FILE")) {
     completion.files = Files::files;
     completion.candidates = starting_with(start, {"auto", "none"});
+  } else if (is("FILE") || is("PATH")) {
+    completion.files = Files::files;
   } else if (is("DEVICE")) {
     completion.candidates = starting_with(start, {"cpu", "cuda"});
   } else if (is("OUTPUT")) {

@@ -129,6 +129,7 @@ class EvaluateCommand {
     run.masks = evidence_.masks;
     run.boxes = evidence_.boxes;
     run.human_maps = evidence_.human_maps;
+    if (evidence_.has_fixations()) run.fixation_sigma = evidence_.fixation_sigma;
     for (const Photo& photo : photos_) run.photos.push_back(photo.path.string());
     return run;
   }
@@ -217,7 +218,8 @@ class EvaluateCommand {
                                     evidence_.of(photo.path, model.prepare(image)), execution_, refused_);
       } catch (const InputError& error) {
         problem = error.what();
-        print_error(problem);
+        const std::string path = photo.path.string();
+        print_error(problem.find(path) == std::string::npos ? path + ": " + problem : problem);
       }
     }
     evaluation.problem = problem;
@@ -304,11 +306,12 @@ Command evaluate_command(CLI::App& app) {
       "Example: vitrail evaluate model.onnx photos/ -m gradcam,sobol,random --metric deletion,insertion,mu_fidelity\n"
       "Writes DIR/scores.jsonl (a line a photo), DIR/evaluation.json and DIR/report.html. The same command again goes\n"
       "on where it was stopped.");
-  // With `merge` there is neither model nor photo.
+  // With `merge` there is neither model nor photo; `cue-conflict` has its own.
   for (const char* positional : {"model", "images"}) evaluate->get_option(positional)->required(false);
-  const Command merge = merge_command(*evaluate);
-  return {evaluate, [arguments, merge] {
-            if (merge.app->parsed()) return merge.run();
+  const std::vector<Command> others = {merge_command(*evaluate), cue_conflict_command(*evaluate)};
+  return {evaluate, [arguments, others] {
+            for (const Command& other : others)
+              if (other.app->parsed()) return other.run();
             if (arguments->model.path.empty() || arguments->images.paths.empty())
               throw UsageError("evaluate wants a model and photos: vitrail evaluate MODEL PHOTOS...");
             return EvaluateCommand(*arguments).run();

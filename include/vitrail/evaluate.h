@@ -18,6 +18,7 @@
 #include <vitrail/report.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,8 +30,11 @@ using Metrics = std::vector<std::unique_ptr<Metric>>;
 
 /// What is known of a photo beside its pixels, at the size of the model's input. Undefined where nothing is.
 struct PhotoEvidence {
-  Tensor truth = {};      ///< bool [H,W]: the region that the target is in
-  Tensor human_map = {};  ///< [H,W]: where people look
+  Tensor truth = {};             ///< bool [H,W]: the region that the target is in
+  bool truth_is_target = false;  ///< the truth is where the target itself is: truth_of_target()
+  /// [H,W]: where people look; or [K,H,W], of K people each: methods are compared with their mean (mean_human_map), and
+  /// people with each other (PhotoEvaluation::ceilings).
+  Tensor human_map = {};
 };
 
 /// One method on one photo.
@@ -48,6 +52,9 @@ struct PhotoEvaluation {
   std::string problem = {};  ///< why the photo has no scores
   Target target = {};
   std::vector<MethodEvaluation> methods = {};  ///< in the order given
+  /// By metric (canonical): human_ceiling() of those of human alignment, where maps of several people are known. NaN
+  /// where there is none.
+  std::map<std::string, double> ceilings = {};
 };
 
 /// The probability of a target that is one class of a row of logits; nothing of any other.
@@ -60,6 +67,9 @@ bool explains_again(const MetricInfo& metric);
 /// `fast`: the same target for metrics that only ask for scores.
 MethodEvaluation judge(const Explanation& explanation, MetricCase map, const Scorer& fast, const Metrics& metrics,
                        WhereRefused refused = WhereRefused::fail);
+
+/// human_ceiling() of every metric of human alignment, by its canonical string. `maps`: [K,H,W] of K >= 2 people.
+std::map<std::string, double> human_ceilings(const Metrics& metrics, const Tensor& maps);
 
 /// Explains the photo with every method and judges every map with every metric. `target` must stand for one target.
 /// Methods and metrics that the model or the evidence does not allow are errors, or left out with the reason. Throws
@@ -104,9 +114,21 @@ struct EvaluationComparison {
   std::string better = {};                   ///< a, b, or empty where that is open
 };
 
+/// How well people agree with each other by a metric: a mean beside which those of methods are read.
+struct EvaluationCeiling {
+  std::string metric = {}, metric_name = {};  ///< the former canonical
+  double mean = 0, low = 0, high = 0;         ///< NaN where there are too few photos to say
+  int64_t n = 0;                              ///< photos with maps of several people
+
+  /// "human_dice between people: 0.4 (0.36 to 0.44), 15 photos"; and what that says of methods.
+  std::string text() const;
+  static std::string meaning();
+};
+
 struct Evaluation {
   std::vector<EvaluationRow> rows;  ///< methods in the given order, metrics fastest
   std::vector<EvaluationComparison> comparisons;
+  std::vector<EvaluationCeiling> ceilings;  ///< of the metrics that have one
   double concordance = 0;    ///< Kendall's W of the metrics about the methods; NaN where there are fewer than two
   double concordance_p = 0;  ///< that metrics with nothing in common agree as much
   int64_t photos = 0, failed = 0;

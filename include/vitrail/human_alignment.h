@@ -9,8 +9,8 @@
 // Regions are cut as in vitrail/iou.h: above the percentile by linear interpolation, or where nothing is, the maximum.
 // A map that is constant, of the model or of people, orders nothing: undefined.
 //
-// People do not agree with each other either: read a mean beside human_ceiling(), of as many photos and by the same
-// people. All of these reward maps that are smooth and in the middle of the image; compare methods with equal
+// People do not agree with each other either: read a mean beside human_ceiling(), of the same photos and people. All of
+// these reward maps that are smooth and in the middle of the image; compare methods with equal
 // smoothing, and with a Gaussian in the middle.
 //
 // Direction   higher is better.
@@ -38,14 +38,14 @@ MetricScore human_spearman(const MetricCase& map, const HumanSpearmanOptions& op
 MetricScore human_iou(const MetricCase& map, const HumanIouOptions& options = {});
 MetricScore human_dice(const MetricCase& map, const HumanDiceOptions& options = {});
 
-/// How well people predict each other, by rank correlation.
-struct HumanCeiling {
-  double pairwise = 0;       ///< mean over the pairs of people
-  double leave_one_out = 0;  ///< mean over people, of each with the mean map of the others
-};
+/// [H,W]: the mean over people of their maps [K,H,W], each divided by its standard deviation, so that everyone
+/// counts alike whatever the units. A map that is constant counts for nothing.
+Tensor mean_human_map(const Tensor& maps);
 
-/// Of maps [K,H,W] of one photo by K >= 2 people, each scaled as it is to count in the mean. NaN where a map (or a
-/// mean) is constant.
-HumanCeiling human_ceiling(const Tensor& maps);
+/// How well people predict each other: the mean over people of the score that the map of each gets where people look as
+/// the mean map of the others says (leave one out). `metric` is one of the above, `maps` are [K,H,W] of K >= 2 people.
+/// A method is compared with the mean of all, and the map of one person holds the noise of one: a method can score
+/// higher. People without a score are left out; undefined where nobody has one.
+MetricScore human_ceiling(const Metric& metric, const Tensor& maps);
 
 }  // namespace vitrail

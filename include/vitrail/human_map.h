@@ -15,4 +15,9 @@ namespace vitrail {
 /// another form.
 Tensor read_human_map(const std::filesystem::path& file, const PreparedImage& photo);
 
+/// float32 [K,H,W]: every map of a folder, by the order of their names; one a person, or a way to ask people. A map
+/// that is a mixture of others does not belong into it: the others would agree with it by construction. InputError for
+/// a folder without any.
+Tensor read_human_maps(const std::filesystem::path& folder, const PreparedImage& photo);
+
 }  // namespace vitrail

@@ -12,6 +12,7 @@
 // part that the model sees is lost; a region that is lost altogether is empty, and metrics then have no value.
 
 #include <vitrail/preprocess.h>
+#include <vitrail/target.h>
 #include <vitrail/tensor.h>
 
 #include <filesystem>
@@ -37,6 +38,12 @@ Tensor read_truth(const std::filesystem::path& picture, const PreparedImage& pho
 /// bool [H,W]: all that lies in one of the boxes. InputError for a box that is empty or leaves the photo by more than a
 /// pixel.
 Tensor truth_of(std::span<const TruthBox> boxes, const PreparedImage& photo);
+
+/// bool [H,W]: where the target itself is, as the model sees it. Of boxes and rectangles what lies in them, cut off at
+/// the photo; of zones and masks of a segmentation the cells that count positively. So a map is asked whether it shows
+/// the object that the model reports, right or wrong. UsageError for a target that has no place: a class of a row, or
+/// class:T of a detector.
+Tensor truth_of_target(const Target& target, const PreparedImage& photo);
 
 /// Boxes of many photos from a file: COCO's annotations (.json), or lines `image,x0,y0,x1,y1` or
 /// `image,x0,y0,x1,y1,label`, after a first line that may be this heading (any other name). InputError saying what is

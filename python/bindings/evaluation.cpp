@@ -1,5 +1,10 @@
 #include <vitrail/evaluate.h>
+#include <vitrail/human_alignment.h>
+#include <vitrail/shape_bias.h>
+#include <vitrail/truth.h>
 
+#include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -97,15 +102,26 @@ void bind_evaluation(py::module_& module) {
       .def_readonly("score_seconds", &MethodEvaluation::score_seconds);
 
   py::class_<PhotoEvaluation>(module, "PhotoEvaluation")
-      .def(py::init([](const std::string& path, const std::string& problem, std::vector<MethodEvaluation> methods) {
-             return PhotoEvaluation{.path = path, .problem = problem, .methods = std::move(methods)};
+      .def(py::init([](const std::string& path, const std::string& problem, std::vector<MethodEvaluation> methods,
+                       std::map<std::string, double> ceilings) {
+             return PhotoEvaluation{
+                 .path = path, .problem = problem, .methods = std::move(methods), .ceilings = std::move(ceilings)};
            }),
-           py::arg("path"), py::arg("problem"), py::arg("methods"))
+           py::arg("path"), py::arg("problem"), py::arg("methods"), py::arg("ceilings"))
       .def_readonly("path", &PhotoEvaluation::path)
       .def_readonly("problem", &PhotoEvaluation::problem)
-      .def_readonly("methods", &PhotoEvaluation::methods);
+      .def_readonly("methods", &PhotoEvaluation::methods)
+      .def_readonly("ceilings", &PhotoEvaluation::ceilings);
 
   module.def("as_probability", &as_probability, py::arg("target"));
+  module.def("truth_of_target", &truth_of_target, py::arg("target"), py::arg("photo"));
+  module.def("mean_human_map", &mean_human_map, py::arg("maps"));
+  module.def(
+      "human_ceilings",
+      [](const std::vector<SharedMetric>& metrics, const Tensor& maps) {
+        return human_ceilings(borrow(metrics), maps);
+      },
+      py::arg("metrics"), py::arg("maps"), py::call_guard<py::gil_scoped_release>());
   module.def(
       "judge",
       [](const Explanation& explanation, const Scorer& scorer, const Scorer* probability, const Scorer& fast,
@@ -162,9 +178,36 @@ void bind_evaluation(py::module_& module) {
       .def_readonly("n", &EvaluationComparison::n)
       .def_readonly("better", &EvaluationComparison::better);
 
+  py::class_<ShapeBias>(module, "ShapeBias", "Shape decisions / (shape + texture decisions), with its interval.")
+      .def_readonly("shape", &ShapeBias::shape)
+      .def_readonly("texture", &ShapeBias::texture)
+      .def_readonly("other", &ShapeBias::other)
+      .def_readonly("value", &ShapeBias::value)
+      .def_readonly("low", &ShapeBias::low)
+      .def_readonly("high", &ShapeBias::high);
+  module.def(
+      "shape_bias",
+      [](const std::vector<std::array<std::string, 4>>& decisions, double level, int64_t resamples, uint64_t seed) {
+        std::vector<CueConflictDecision> all;
+        for (const auto& [image, shape, texture, answer] : decisions) all.push_back({image, shape, texture, answer});
+        return shape_bias(all, {.resamples = resamples, .level = level, .seed = seed});
+      },
+      py::arg("decisions"), py::arg("level"), py::arg("resamples"), py::arg("seed"));
+  module.def("error_consistency", py::overload_cast<double, double, double>(&error_consistency), py::arg("agreement"),
+             py::arg("accuracy_a"), py::arg("accuracy_b"));
+
+  py::class_<EvaluationCeiling>(module, "EvaluationCeiling", "How well people agree with each other by a metric.")
+      .def_readonly("metric", &EvaluationCeiling::metric_name)
+      .def_readonly("metric_string", &EvaluationCeiling::metric)
+      .def_readonly("mean", &EvaluationCeiling::mean)
+      .def_readonly("low", &EvaluationCeiling::low)
+      .def_readonly("high", &EvaluationCeiling::high)
+      .def_readonly("n", &EvaluationCeiling::n);
+
   py::class_<Evaluation>(module, "Evaluation")
       .def_readonly("rows", &Evaluation::rows)
       .def_readonly("comparisons", &Evaluation::comparisons)
+      .def_readonly("ceilings", &Evaluation::ceilings)
       .def_readonly("concordance", &Evaluation::concordance)
       .def_readonly("concordance_p", &Evaluation::concordance_p)
       .def_readonly("photos", &Evaluation::photos)

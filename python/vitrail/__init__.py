@@ -13,7 +13,8 @@ from vitrail import _libraries
 _libraries.load()
 
 from vitrail import _native  # noqa: E402
-from vitrail._native import MapComparison, MethodInfo, MetricInfo, OptionInfo  # noqa: E402
+from vitrail._native import MapComparison, MethodInfo, MetricInfo, OptionInfo, ShapeBias  # noqa: E402
+from vitrail.cue_conflict import error_consistency, shape_bias  # noqa: E402
 from vitrail.errors import (  # noqa: E402
     Error,
     InputError,
@@ -83,8 +84,10 @@ __all__ = [
     "Prediction",
     "Progress",
     "Report",
+    "ShapeBias",
     "UsageError",
     "Wrapped",
+    "error_consistency",
     "evaluate",
     "explain",
     "explain_all",
@@ -98,6 +101,7 @@ __all__ = [
     "open",
     "release_kept_memory",
     "reproduce",
+    "shape_bias",
     "stream",
     "use_caching_allocator",
     "wrap",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from vitrail.model import Model
 from vitrail.progress import ProgressLike, cancelled_by_interrupts, listening
 
 Plane = npt.NDArray[Any] | torch.Tensor
-"""An array ``[height,width]`` at the size of the model's input."""
+"""An array ``[height,width]`` at the size of the model's input; of human maps also ``[people,height,width]``."""
 
 
 class Evaluation:
@@ -33,6 +33,9 @@ class Evaluation:
     comparisons
         One a metric and pair of methods: ``.difference``, ``.low``, ``.high``, ``.p``, ``.adjusted_p``, ``.effect``,
         ``.better`` (empty where that is open).
+    ceilings
+        One a metric of human alignment, where several people's maps were given: how well the map of each agrees with
+        the mean of the others': ``.metric``, ``.mean``, ``.low``, ``.high``, ``.n``.
     photos
         The scores photo by photo.
     """
@@ -42,6 +45,7 @@ class Evaluation:
         self.photos = list(photos)
         self.rows = native.rows
         self.comparisons = native.comparisons
+        self.ceilings = native.ceilings
 
     @property
     def concordance(self) -> float:
@@ -86,6 +90,16 @@ def _plane(planes: Mapping[int, Plane] | Sequence[Plane | None] | None, place: i
     return None if plane is None else torch.as_tensor(np.asarray(plane))
 
 
+def _people(
+    maps: torch.Tensor | None, metrics: Sequence[_native.Metric]
+) -> tuple[torch.Tensor | None, dict[str, float]]:
+    """The map that methods are compared with, and the ceiling of each metric where there are several people."""
+    if maps is None or maps.ndim != 3:
+        return maps, {}
+    ceilings = _native.human_ceilings(metrics, maps) if len(maps) > 1 else {}
+    return _native.mean_human_map(maps), ceilings
+
+
 def _name(image: ImageLike, place: int) -> str:
     return os.fspath(image) if isinstance(image, (str, pathlib.Path)) else f"image {place}"
 
@@ -108,12 +122,18 @@ class _Judge:
         self.black_box = _native.parse_methods("occlusion", None)[0].info
 
     def image(
-        self, image: ImageLike, truth: torch.Tensor | None, human_map: torch.Tensor | None, execution: _native.Execution
+        self,
+        image: ImageLike,
+        truth: torch.Tensor | Literal["target"] | None,
+        human_map: torch.Tensor | None,
+        execution: _native.Execution,
     ) -> list[_native.MethodEvaluation]:
         subject = self.model.subject(image)
         targets = self.model.targets([self.target], subject)
         if len(targets) != 1:
             raise UsageError(f"the target {self.target!r} stands for {len(targets)} targets; an evaluation wants one.")
+        if isinstance(truth, str):
+            truth = _native.truth_of_target(targets[0], subject.prepared)
         native = self.model._native if isinstance(self.model, Model) else None
         probable = _native.as_probability(targets[0])
         fast = self.model.scorer(targets, subject, self.black_box, self.batch)
@@ -146,7 +166,7 @@ def evaluate(
     metrics: str | Sequence[str] = "deletion,insertion,mu_fidelity",
     target: Target = "top1",
     *,
-    truths: Mapping[int, Plane] | Sequence[Plane | None] | None = None,
+    truths: Mapping[int, Plane] | Sequence[Plane | None] | Literal["target"] | None = None,
     human_maps: Mapping[int, Plane] | Sequence[Plane | None] | None = None,
     seed: int | None = None,
     batch: int = 8,
@@ -170,9 +190,11 @@ def evaluate(
     target
         One target for every image: "top1", a class, "box:1".
     truths
-        Of each image, or of some by their number: where the target is, bool ``[height,width]``.
+        Of each image, or of some by their number: where the target is, bool ``[height,width]``. "target": where the
+        target itself is, the box of "box:1" or the zone of "zone:x:y".
     human_maps
-        Likewise where people look.
+        Likewise where people look: ``[height,width]``, or ``[people,height,width]``; then methods are compared with the
+        mean, and people with each other (``ceilings``).
     seed
         Of every method and metric that draws numbers and does not name its own.
     level, resamples
@@ -184,6 +206,8 @@ def evaluate(
     >>> found.row("saliency", "deletion").n
     2
     """
+    if isinstance(truths, str) and truths != "target":
+        raise UsageError(f'truths is {truths!r}; expected regions, or "target".')
     strings = target_strings(target)
     parsed = parse_methods(methods, seed)
     text = metrics if isinstance(metrics, str) else ",".join(metrics)
@@ -200,10 +224,12 @@ def evaluate(
             if came or cancellation.cancelled:
                 break
             try:
-                scores = judge.image(image, _plane(truths, place), _plane(human_maps, place), execution)
-                found.append(_native.PhotoEvaluation(_name(image, place), "", scores))
+                human_map, ceilings = _people(_plane(human_maps, place), judged_by)
+                truth = truths if isinstance(truths, str) else _plane(truths, place)
+                scores = judge.image(image, truth, human_map, execution)
+                found.append(_native.PhotoEvaluation(_name(image, place), "", scores, ceilings))
             except InputError as error:
-                found.append(_native.PhotoEvaluation(_name(image, place), str(error), []))
+                found.append(_native.PhotoEvaluation(_name(image, place), str(error), [], {}))
             except Error:
                 if not (came or cancellation.cancelled):
                     raise

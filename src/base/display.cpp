@@ -21,6 +21,7 @@ std::string show_number(double value) { return std::isfinite(value) ? print("%.4
 std::string show_share(double share) { return std::isfinite(share) ? print("%.1f %%", 100 * share) : "-"; }
 
 std::string show_duration(double seconds) {
+  if (std::isnan(seconds)) return "-";
   if (seconds < 0.9995) return print("%.0f ms", 1000 * seconds);
   if (seconds < 9.95) return print("%.1f s", seconds);
   const auto whole = static_cast<int64_t>(std::llround(seconds));

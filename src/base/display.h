@@ -13,7 +13,7 @@ std::string show_number(double value);
 /// "61.2 %"; "-" where it is no number.
 std::string show_share(double share);
 
-/// "18 ms", "3.2 s", "12 s", "3 min 20 s", "2 h 5 min".
+/// "18 ms", "3.2 s", "12 s", "3 min 20 s", "2 h 5 min"; "-" where it is no number.
 std::string show_duration(double seconds);
 
 /// "512 bytes", "1.5 MB", "2.3 GB": powers of ten.

@@ -23,6 +23,7 @@ TEST(Display, DurationsHaveTheUnitThatFits) {
   EXPECT_EQ(show_duration(59.6), "1 min 0 s");
   EXPECT_EQ(show_duration(200), "3 min 20 s");
   EXPECT_EQ(show_duration(7500), "2 h 5 min");
+  EXPECT_EQ(show_duration(std::nan("")), "-");
 }
 
 TEST(Display, CostsKnowOneFromMany) {

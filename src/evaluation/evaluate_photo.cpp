@@ -1,5 +1,7 @@
 #include <vitrail/error.h>
 #include <vitrail/evaluate.h>
+#include <vitrail/human_alignment.h>
+#include <vitrail/truth.h>
 
 #include <array>
 #include <chrono>
@@ -65,11 +67,25 @@ MethodEvaluation judge(const Explanation& explanation, MetricCase map, const Sco
   return evaluation;
 }
 
+std::map<std::string, double> human_ceilings(const Metrics& metrics, const Tensor& maps) {
+  std::map<std::string, double> ceilings;
+  for (const auto& metric : metrics)
+    if (metric->info().evidence == Evidence::human_map)
+      ceilings[metric->canonical()] = human_ceiling(*metric, maps).value;
+  return ceilings;
+}
+
 PhotoEvaluation evaluate_photo(const Model& model, const Image& image, const Methods& methods, const Metrics& metrics,
                                const std::string& target, const PhotoEvidence& evidence, const Execution& execution,
                                WhereRefused refused) {
   const PreparedImage prepared = model.prepare(image);
   PhotoEvaluation photo{.path = image.path, .sha256 = image.sha256, .target = only_target(model, prepared, target)};
+  Tensor human_map = evidence.human_map;
+  if (human_map.defined() && human_map.dim() == 3) {
+    if (human_map.size(0) > 1) photo.ceilings = human_ceilings(metrics, human_map);
+    human_map = mean_human_map(human_map);
+  }
+  const Tensor truth = evidence.truth_is_target ? truth_of_target(photo.target, prepared) : evidence.truth;
   const auto by_plan = model.probe({photo.target}), by_graph = model.without_plan().probe({photo.target});
   std::unique_ptr<Probe> probability;
   if (const auto target_probability = as_probability(photo.target)) probability = model.probe({*target_probability});
@@ -91,8 +107,8 @@ PhotoEvaluation evaluate_photo(const Model& model, const Image& image, const Met
                          .method = method.get(),
                          .model = &model,
                          .target = photo.target,
-                         .truth = evidence.truth,
-                         .human_map = evidence.human_map,
+                         .truth = truth,
+                         .human_map = human_map,
                          .execution = execution};
     photo.methods.push_back(judge(explanations.at(0), map, *by_plan, metrics, refused));
   }

@@ -118,8 +118,15 @@ class Page {
                        escape_html(method_label_(method) + ": no value on " + std::to_string(count) +
                                    (count == 1 ? " photo, " : " photos, ") + reason));
     }
+    std::string people;
+    for (const EvaluationCeiling& ceiling : evaluation_.ceilings)
+      if (ceiling.metric == metric) {
+        intervals.push_back({"people", ceiling.mean, ceiling.low, ceiling.high, false});
+        people = tag("p", "", escape_html(ceiling.text() + ": " + EvaluationCeiling::meaning()));
+      }
     std::string text = tag("h2", "", escape_html(metric_label_(metric))) + tag("code", "", escape_html(metric)) +
-                       interval_plot(intervals) + curve_plot(curves, "share of the pixels, as the metric takes them");
+                       people + interval_plot(intervals) +
+                       curve_plot(curves, "share of the pixels, as the metric takes them");
     if (!reasons.empty()) text += tag("ul", "", reasons);
     return tag("section", "", text + pairs(metric));
   }

@@ -42,12 +42,22 @@ Json comparison_json(const EvaluationComparison& pair) {
           {"better", pair.better.empty() ? Json(nullptr) : Json(pair.better)}};
 }
 
+Json ceiling_json(const EvaluationCeiling& ceiling) {
+  return {{"metric", ceiling.metric_name},
+          {"mean", number_or_null(ceiling.mean)},
+          {"low", number_or_null(ceiling.low)},
+          {"high", number_or_null(ceiling.high)},
+          {"n", ceiling.n},
+          {"metric_string", ceiling.metric}};
+}
+
 }  // namespace
 
 std::string evaluation_to_json(const Evaluation& evaluation, const EvaluationRun& run) {
-  Json rows = Json::array(), comparisons = Json::array();
+  Json rows = Json::array(), comparisons = Json::array(), ceilings = Json::array();
   for (const EvaluationRow& row : evaluation.rows) rows.push_back(row_json(row));
   for (const EvaluationComparison& pair : evaluation.comparisons) comparisons.push_back(comparison_json(pair));
+  for (const EvaluationCeiling& ceiling : evaluation.ceilings) ceilings.push_back(ceiling_json(ceiling));
   return to_text(
       Json{{"format", "vitrail-evaluation"},
            {"version", 1},
@@ -58,6 +68,7 @@ std::string evaluation_to_json(const Evaluation& evaluation, const EvaluationRun
            {"failed", evaluation.failed},
            {"rows", rows},
            {"comparisons", comparisons},
+           {"ceilings", ceilings},
            {"concordance",
             {{"kendall_w", number_or_null(evaluation.concordance)}, {"p", number_or_null(evaluation.concordance_p)}}}},
       1);

@@ -30,6 +30,7 @@ std::string EvaluationRun::to_json() const {
       {"masks", masks},
       {"boxes", boxes},
       {"human_maps", human_maps},
+      {"fixation_sigma", fixation_sigma},
       {"photos", photos}};
   return to_text(json, 1);
 }
@@ -47,6 +48,7 @@ EvaluationRun EvaluationRun::from_json(const std::string& text, const std::strin
     run.masks = json.at("masks").get<std::string>();
     run.boxes = json.at("boxes").get<std::string>();
     run.human_maps = json.at("human_maps").get<std::string>();
+    run.fixation_sigma = json.value("fixation_sigma", 0.0);
     run.photos = json.at("photos").get<std::vector<std::string>>();
     return run;
   } catch (const nlohmann::json::exception& error) {
@@ -66,6 +68,7 @@ std::vector<std::string> differences_of_evaluations(const EvaluationRun& former,
   compare("masks", former.masks, now.masks);
   compare("boxes", former.boxes, now.boxes);
   compare("human maps", former.human_maps, now.human_maps);
+  compare("sigma of fixations", former.fixation_sigma, now.fixation_sigma);
   return differences;
 }
 

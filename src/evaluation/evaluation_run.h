@@ -18,6 +18,7 @@ struct EvaluationRun {
   RunRecord run;                     ///< methods, the target, plan, device, output, input size, orientation, directory
   std::vector<std::string> metrics;  ///< canonical
   std::string masks, boxes, human_maps;  ///< where evidence comes from, as given; empty: none
+  double fixation_sigma = 0;             ///< of human maps that are fixations; else 0
   std::vector<std::string> photos;       ///< all of them, of every shard
 
   std::string to_json() const;

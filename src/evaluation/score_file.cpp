@@ -102,6 +102,8 @@ PhotoEvaluation photo_of(const Json& json) {
   photo.target.label = json.at("target").at("label").get<std::string>();
   photo.target.name = json.at("target").at("name").get<std::string>();
   for (const Json& method : json.at("methods")) photo.methods.push_back(method_of(method));
+  const Json ceilings = json.value("ceilings", Json::object());
+  for (const auto& [metric, value] : ceilings.items()) photo.ceilings[metric] = number_or_nan(value);
   return photo;
 }
 
@@ -177,6 +179,7 @@ std::string to_json_line(const PhotoEvaluation& photo) {
                     {"name", photo.target.name}};
   json["methods"] = OrderedJson::array();
   for (const MethodEvaluation& method : photo.methods) json["methods"].push_back(json_of_method(method));
+  for (const auto& [metric, value] : photo.ceilings) json["ceilings"][metric] = number_or_null(value);
   return to_text(json);
 }
 

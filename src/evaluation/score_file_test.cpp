@@ -40,6 +40,7 @@ PhotoEvaluation photo(int64_t place) {
   photo.methods.push_back(
       {.forwards = 5, .backwards = 2, .seconds = 0.5, .scores = {score, none}, .score_seconds = {1, 2}});
   photo.methods.push_back({.refused = "no layer"});
+  photo.ceilings = {{"human_dice", 2.0 / 3}, {"human_spearman", std::nan("")}};
   return photo;
 }
 
@@ -63,6 +64,8 @@ TEST_F(ScoreFile, WhatIsWrittenIsReadBack) {
   const MethodEvaluation& method = photos[0].methods[0];
   EXPECT_EQ(photos[0].target.label, "a \"label\"");
   EXPECT_EQ(photos[0].target.index, 7);
+  EXPECT_EQ(photos[0].ceilings.at("human_dice"), 2.0 / 3);
+  EXPECT_TRUE(std::isnan(photos[0].ceilings.at("human_spearman")));
   EXPECT_EQ(method.scores[0].value, 1.0 / 3);
   EXPECT_EQ(method.scores[0].parts.at("covered"), 0.25);
   EXPECT_TRUE(std::isnan(method.scores[0].curve_y[1].item<double>()));

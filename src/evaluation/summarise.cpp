@@ -118,6 +118,22 @@ Concordance agree(const std::vector<EvaluationRow>& rows, size_t methods, size_t
   return concordance(judges, seed);
 }
 
+/// Of a metric over the photos that have one; without n where none does.
+EvaluationCeiling ceiling_of(const Metric& metric, const std::vector<const PhotoEvaluation*>& photos,
+                             const BootstrapOptions& options) {
+  std::vector<double> values;
+  for (const PhotoEvaluation* photo : photos)
+    if (const auto found = photo->ceilings.find(metric.canonical()); found != photo->ceilings.end())
+      values.push_back(found->second);
+  const Aggregate interval = bootstrap_mean(values, options);
+  return {.metric = metric.canonical(),
+          .metric_name = metric.info().name,
+          .mean = interval.mean,
+          .low = interval.low,
+          .high = interval.high,
+          .n = interval.n};
+}
+
 std::string padded(std::string text, size_t width) {
   text.resize(std::max(width, text.size()), ' ');
   return text;
@@ -170,11 +186,24 @@ Evaluation summarise(const std::vector<PhotoEvaluation>& photos, const Methods& 
     for (size_t m = 0; m < methods.size(); ++m) of_metric.push_back(evaluation.rows[m * metrics.size() + k]);
     const auto pairs = compare(of_metric, values[k], bootstrap);
     evaluation.comparisons.insert(evaluation.comparisons.end(), pairs.begin(), pairs.end());
+    const EvaluationCeiling ceiling = ceiling_of(*metrics[k], usable, bootstrap);
+    if (ceiling.n > 0) evaluation.ceilings.push_back(ceiling);
   }
   const Concordance agreement = agree(evaluation.rows, methods.size(), metrics.size(), options.seed);
   evaluation.concordance = agreement.w;
   evaluation.concordance_p = agreement.p;
   return evaluation;
+}
+
+std::string EvaluationCeiling::text() const {
+  return metric_name + " between people: " + show_number(mean) +
+         (std::isnan(low) ? "" : " (" + show_number(low) + " to " + show_number(high) + ")") + ", " +
+         std::to_string(n) + (n == 1 ? " photo" : " photos");
+}
+
+std::string EvaluationCeiling::meaning() {
+  return "the map of each against the mean of the others' maps. Maps of methods are compared with the mean of all, "
+         "which is less noisy: they can exceed it.";
 }
 
 std::string Evaluation::table() const {
@@ -205,6 +234,8 @@ std::string Evaluation::table() const {
     for (size_t i = 0; i + 1 < line.size(); ++i) text += padded(line[i], widths[i]) + "  ";
     text += line.back() + "\n";
   }
+  for (const EvaluationCeiling& ceiling : ceilings) text += ceiling.text() + "\n";
+  if (!ceilings.empty()) text += "Between people: " + EvaluationCeiling::meaning() + "\n";
   return text;
 }
 

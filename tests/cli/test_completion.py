@@ -94,6 +94,8 @@ def test_bash_offers_files_and_folders(folder):
     assert "cat.png" in words and "photos" in words and "-o filenames" in options
     assert bash("vitrail explain net.onnx cat.png -o ", folder)[0] == ["photos"]
     assert set(bash("vitrail predict net.onnx --preprocess ", folder)[0]) >= {"imagenet", "net.json"}
+    assert set(bash("vitrail evaluate net.onnx cat.png --boxes ", folder)[0]) >= {"target", "net.json"}
+    assert set(bash("vitrail evaluate net.onnx cat.png --human-maps ", folder)[0]) >= {"photos", "net.json"}
     assert "-o nospace" in bash("vitrail explain net.onnx -m sobol:gr", folder)[1]
     assert "-o nospace" not in bash("vitrail explain net.onnx -m occ", folder)[1]
 

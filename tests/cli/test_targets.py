@@ -4,8 +4,10 @@ import json
 
 import numpy
 import onnx
+import onnxruntime
 import PIL.Image
 import pytest
+import scipy.ndimage
 from conftest import document, save_photo, vitrail
 from onnx import TensorProto, helper, numpy_helper
 from test_results import explain
@@ -177,3 +179,64 @@ def test_outputs_and_contrasts_of_a_row(net, photo, tmp_path):
     assert result["explanations"][4]["target"]["index"] is None
     minus = vitrail("explain", net, photo, "-m", "saliency", "--target=-out:1", "-o", tmp_path / "minus", "--json")
     assert document(minus)["images"][0]["explanations"][0]["score"] == pytest.approx(-logits[1], rel=1e-4)
+
+
+def scores_by_target(net, photo, out, target, methods, metrics):
+    """Of one photo, a list of scores a method; the truth is where the target is."""
+    options = ["-t", target, "-m", methods, "--metric", metrics, "--boxes", "target", "-o", out]
+    run = vitrail("evaluate", net, photo, *options)
+    assert run.returncode == 0, run.stderr
+    return [scored["scores"] for scored in json.loads((out / "scores.jsonl").read_text())["methods"]]
+
+
+def test_the_box_itself_is_the_truth(detector, tmp_path):
+    photo = save_photo(tmp_path / "photo.png", size=(16, 16))
+    metrics = "deletion,insertion,pointing_game,energy_pointing_game"
+    scored = scores_by_target(detector, photo, tmp_path / "out", "box:1", "saliency,random", metrics)
+    result = explain(detector, photo, tmp_path / "maps", "-m", "saliency,random", "-t", "box:1")
+    box = result["explanations"][0]["target"]["boxes"][0]
+    centres = numpy.arange(16) + 0.5
+    region = numpy.outer((centres >= box["y0"]) & (centres < box["y1"]), (centres >= box["x0"]) & (centres < box["x1"]))
+    for explanation, (deletion, insertion, pointing, energy) in zip(result["explanations"], scored, strict=True):
+        values = numpy.load(tmp_path / "maps/photo" / explanation["map"])
+        positive = values.clip(0)
+        assert energy["parts"]["covered"] == pytest.approx(region.mean())
+        assert energy["value"] == pytest.approx(positive[region].sum() / positive.sum())
+        assert pointing["value"] == region.flat[values.argmax()]
+        # The curves end where the whole photo is shown, or hidden.
+        assert [deletion["y"][0], insertion["y"][-1]] == pytest.approx([explanation["score"]] * 2, rel=1e-4)
+        assert deletion["y"][-1] == pytest.approx(insertion["y"][0], rel=1e-4)
+
+
+@pytest.mark.parametrize("target", ["class:dog", "zone:9:5"])
+def test_the_zone_itself_is_the_truth(segmentation, tmp_path, target):
+    photo = save_photo(tmp_path / "photo.png", size=(16, 16))
+    session = onnxruntime.InferenceSession(segmentation, providers=["CPUExecutionProvider"])
+    pixels = numpy.asarray(PIL.Image.open(photo), dtype=numpy.float32).transpose(2, 0, 1)[None]
+    classes = session.run(None, {"image": (pixels / 255 - 0.5) / 0.25})[0][0].argmax(0)
+    if target == "class:dog":
+        zone = classes == 1
+    else:
+        labels, _ = scipy.ndimage.label(classes == classes[2, 4])
+        zone = labels == labels[2, 4]
+    region = numpy.kron(zone, numpy.ones((2, 2), dtype=bool))
+    methods, metrics = "saliency,occlusion:patch=4,stride=4", "deletion,insertion,relevance_rank"
+    scored = scores_by_target(segmentation, photo, tmp_path / "out", target, methods, metrics)
+    result = explain(segmentation, photo, tmp_path / "maps", "-m", methods, "-t", target)
+    for explanation, (deletion, insertion, rank) in zip(result["explanations"], scored, strict=True):
+        assert rank["parts"]["covered"] == pytest.approx(region.mean())
+        assert [deletion["y"][0], insertion["y"][-1]] == pytest.approx([explanation["score"]] * 2, rel=1e-4)
+        if explanation["name"] == "saliency":  # its values differ
+            values = numpy.load(tmp_path / "maps/photo" / explanation["map"]).ravel()
+            highest = values.argsort()[::-1][: region.sum()]
+            assert rank["value"] == pytest.approx(region.ravel()[highest].mean())
+
+
+def test_a_target_without_a_place_is_no_truth(detector, photo, tmp_path):
+    options = ["-m", "saliency", "--metric", "pointing_game", "--boxes", "target", "-o", tmp_path / "out"]
+    run = vitrail("evaluate", detector, photo, "-t", "class:dog", *options)
+    assert run.returncode == 2
+    assert "'class:dog' has no place in the photo" in run.stderr
+    run = vitrail("evaluate", detector, photo, "-t", "box:99", *options, "--force")
+    assert run.returncode == 4
+    assert f"{photo}: the target 'box:99' does not exist" in run.stderr

@@ -89,6 +89,20 @@ def test_maps_of_the_best_box_lie_on_it(detector, tmp_path):
             assert concentration(values.clip(0), box) > 1.5, explanation["name"]
 
 
+def test_metrics_prefer_maps_that_lie_on_the_box(detector, tmp_path):
+    model, record, _ = detector
+    metrics = "deletion,insertion,pointing_game,energy_pointing_game"
+    options = ["-t", "box:1", "-m", "gradcam,rise:masks=200,random", "--metric", metrics, "--boxes", "target"]
+    text = vitrail("evaluate", model, ASTRONAUT, "--preprocess", record, *options, "-o", tmp_path / "out", "--json")
+    found = {(row["method"], row["metric"]): row["mean"] for row in json.loads(text)["rows"]}
+    for method in ("gradcam", "rise"):
+        assert found[method, "insertion"] > found["random", "insertion"] + 0.3
+        assert found[method, "pointing_game"] == 1
+        assert found[method, "energy_pointing_game"] > found["random", "energy_pointing_game"]
+    assert found["gradcam", "energy_pointing_game"] > 10 * found["random", "energy_pointing_game"]
+    assert found["rise", "deletion"] < found["random", "deletion"]
+
+
 def test_random_maps_fail():
     rng = np.random.default_rng(0)
     assert all(concentration(np.kron(rng.random((8, 8)), np.ones((16, 16))), FACE) < 1.5 for _ in range(20))

@@ -5,11 +5,13 @@ import os
 import subprocess
 
 import numpy as np
+import onnx
 import PIL.Image
 import pytest
 import torch
 import vitrail as vt
 from conftest import BUILD, photo
+from onnx import TensorProto, helper, numpy_helper
 
 METHODS = "saliency,occlusion:patch=8,stride=8,random"
 METRICS = "deletion,insertion,mu_fidelity:grid=4,subsets=40,gini"
@@ -71,6 +73,25 @@ def test_truth_is_what_maps_are_compared_with(model, photos):
     assert (some.rows[0].n, some.rows[0].undefined) == (1, 3)
 
 
+def test_the_zone_that_is_explained_is_the_truth(photos, tmp_path):
+    """A segmentation whose two classes are red minus green and the opposite."""
+    weight = numpy_helper.from_array(np.array([[1, -1, 0], [-1, 1, 0]], "float32").reshape(2, 3, 1, 1), "w")
+    values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", c, 32, 32]) for n, c in (("x", 3), ("y", 2))]
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"])], "net", values[:1], values[1:], [weight])
+    path = tmp_path / "zones.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    preprocess = {"size": [32, 32], "layout": "NCHW", "resize": {"rule": "none"}, "mean": [0] * 3, "std": [1] * 3}
+    path.with_suffix(".json").write_text(json.dumps({"preprocess": preprocess, "output": {"kind": "segmentation"}}))
+    arguments = (vt.load(path, plan="none"), photos[:1], "saliency", "energy_pointing_game", "class:0")
+    found = vt.evaluate(*arguments, truths="target", progress=False)
+    red, green = photos[0][..., 0].astype(int), photos[0][..., 1].astype(int)
+    score = found.photos[0].methods[0].scores[0]
+    assert score.value == 1, "the gradient of a zone lies in it"
+    assert score.parts["covered"] == pytest.approx((red >= green).mean())
+    with pytest.raises(vt.UsageError, match="truths is 'box'"):
+        vt.evaluate(*arguments, truths="box", progress=False)
+
+
 def test_what_cannot_be_read_is_counted(model, photos, tmp_path):
     found = vt.evaluate(model, [photos[0], tmp_path / "nothing.png"], "saliency", "deletion", progress=False)
     assert (found.failed, found.rows[0].n) == (1, 1)
@@ -114,3 +135,20 @@ def test_numbers_are_known():
     curve = [float(bias + left[: 4 - k].sum()) for k in range(5)]
     area = sum((a + b) / 2 for a, b in zip(curve, curve[1:])) / 4
     assert found.rows[0].mean == pytest.approx(area, abs=1e-5)
+
+
+def test_several_people_make_a_ceiling(model, photos):
+    rng = np.random.default_rng(0)
+    person = rng.random((2, 32, 32), dtype=np.float32)
+    agreeing, mixed = np.stack([person[0], 3 * person[0] + 1]), person
+    metrics = "human_spearman,human_dice"
+    found = vt.evaluate(model, photos[:2], "random", metrics, human_maps=[agreeing, mixed], progress=False)
+    ceilings = {ceiling.metric: ceiling for ceiling in found.ceilings}
+    rank = [np.argsort(np.argsort(values.ravel())) for values in person]
+    rho = np.corrcoef(*rank)[0, 1]
+    assert ceilings["human_spearman"].n == 2
+    assert ceilings["human_spearman"].mean == pytest.approx((1 + rho) / 2, abs=1e-6)
+    assert found.photos[0].ceilings[ceilings["human_dice"].metric_string] == 1
+    assert "human_spearman between people" in str(found)
+    alone = vt.evaluate(model, photos[:1], "random", "human_spearman", human_maps=[person[0]], progress=False)
+    assert alone.ceilings == []

@@ -96,18 +96,4 @@ MetricScore human_dice(const MetricCase& map, const HumanDiceOptions& options) {
   return dice_definition().run(map, options, [&] { return compare_regions(map, options, dice_of); });
 }
 
-HumanCeiling human_ceiling(const Tensor& maps) {
-  if (maps.dim() != 3 || maps.size(0) < 2 || maps.numel() == 0)
-    throw UsageError("human_ceiling takes the maps [K,H,W] of one photo by at least 2 people.");
-  const int64_t people = maps.size(0);
-  const Tensor values = maps.to(at::kDouble), sum = values.sum(0);
-  HumanCeiling ceiling;
-  for (int64_t i = 0; i < people; ++i) {
-    ceiling.leave_one_out += map_correlation(values[i], sum - values[i]) / static_cast<double>(people);
-    for (int64_t j = i + 1; j < people; ++j)
-      ceiling.pairwise += map_correlation(values[i], values[j]) / (static_cast<double>(people * (people - 1)) / 2);
-  }
-  return ceiling;
-}
-
 }  // namespace vitrail

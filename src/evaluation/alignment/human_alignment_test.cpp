@@ -1,4 +1,5 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/allclose.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/stack.h>
@@ -80,18 +81,39 @@ TEST(HumanAlignment, StringsAndTypedCallsAreTheSame) {
   EXPECT_EQ(parse_metric("human_spearman")->score(map).value, human_spearman(map).value);
 }
 
-TEST(HumanCeiling, IsTheAgreementOfPeople) {
-  const Tensor one = plane({0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
-  const HumanCeiling same = human_ceiling(at::stack({one, one * 2, one + 1}));
-  EXPECT_NEAR(same.pairwise, 1, 1e-12);
-  EXPECT_NEAR(same.leave_one_out, 1, 1e-12);
-  // Two who agree and one who says the opposite, in half the strength: pairs 1, -1, -1; each with the mean of the
-  // others 1, 1 and -1.
-  const HumanCeiling split = human_ceiling(at::stack({one, one, one * -0.5}));
-  EXPECT_NEAR(split.pairwise, -1.0 / 3, 1e-12);
-  EXPECT_NEAR(split.leave_one_out, 1.0 / 3, 1e-12);
-  EXPECT_TRUE(std::isnan(human_ceiling(at::stack({one, at::full({2, 5}, 1.0f)})).pairwise));
-  EXPECT_THAT(message_of<UsageError>([&] { human_ceiling(one.unsqueeze(0)); }), HasSubstr("at least 2 people"));
+TEST(HumanCeiling, IsTheAgreementOfEachWithTheOthers) {
+  const Tensor one = plane({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}), mixed = plane({5, 0, 9, 1, 6, 3, 8, 2, 4, 7});
+  const auto metric = parse_metric("human_spearman");
+  EXPECT_NEAR(human_ceiling(*metric, at::stack({one, one * 2, one + 1})).value, 1, 1e-12);
+  // Each with the mean of the others: of two, their correlation.
+  const double pair = human_spearman({.map = one, .human_map = mixed}).value;
+  EXPECT_NEAR(human_ceiling(*metric, at::stack({one, mixed})).value, pair, 1e-12);
+  // Two who agree and one who differs. The first two see (one + mixed), the third 2 one; all count alike in a mean,
+  // whatever their units.
+  const double with_mean = human_spearman({.map = one, .human_map = one + mixed}).value;
+  EXPECT_LT(with_mean, 0.99);
+  EXPECT_NEAR(human_ceiling(*metric, at::stack({one, one, mixed * 255})).value, (2 * with_mean + pair) / 3, 1e-12);
+  EXPECT_NEAR(human_ceiling(*parse_metric("human_iou:percentile=70"), at::stack({one, mixed})).value, 1.0 / 5, 1e-12);
+}
+
+TEST(HumanCeiling, WhoSaysNothingIsLeftOut) {
+  const Tensor one = plane({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}), nothing = at::full({2, 5}, 0.3f);
+  const auto metric = parse_metric("human_spearman");
+  EXPECT_NEAR(human_ceiling(*metric, at::stack({one, nothing, one * 3})).value, 1, 1e-12);
+  const MetricScore alone = human_ceiling(*metric, at::stack({one, nothing}));
+  EXPECT_TRUE(std::isnan(alone.value));
+  EXPECT_THAT(alone.undefined, HasSubstr("constant"));
+  EXPECT_THAT(message_of<UsageError>([&] { human_ceiling(*metric, one.unsqueeze(0)); }), HasSubstr("K = 1"));
+  EXPECT_THAT(message_of<UsageError>([&] { human_ceiling(*parse_metric("deletion"), at::stack({one, one})); }),
+              HasSubstr("deletion is not"));
+}
+
+TEST(MeanHumanMap, CountsEveryoneAlike) {
+  const Tensor one = at::tensor({1.0f, 1.0f, -1.0f, -1.0f}).view({2, 2}),
+               two = at::tensor({1.0f, -1.0f, 1.0f, -1.0f}).view({2, 2});
+  const Tensor mean = mean_human_map(at::stack({one * 100 + 7, two, at::full({2, 2}, 3.0f)}));
+  EXPECT_TRUE(at::allclose(mean - mean.mean(), ((one + two) / 3).to(at::kDouble)));
+  EXPECT_THAT(message_of<UsageError>([&] { mean_human_map(one); }), HasSubstr("2 axes"));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -44,6 +45,23 @@ TEST_F(HumanMap, OfAnotherResolutionIsReadBetweenItsValues) {
   save(at::arange(8, at::kFloat).expand({4, 8}));  // 10 photo pixels a value
   const PreparedImage photo{at::zeros({1, 3, 4, 8}), {0, 0, 80, 40}, 80, 40};
   EXPECT_TRUE(at::allclose(read_human_map(file, photo), at::arange(8, at::kFloat).expand({4, 8}), 1e-5, 1e-5));
+}
+
+TEST_F(HumanMap, AFolderHoldsOneOfEachPerson) {
+  const fs::path folder = file.string() + ".d";
+  fs::create_directory(folder);
+  const PreparedImage photo{at::zeros({1, 3, 2, 2}), {0, 0, 2, 2}, 2, 2};
+  EXPECT_THAT(message_of<InputError>([&] { read_human_maps(folder, photo); }), HasSubstr("holds no maps"));
+  std::ofstream(folder / "notes.txt") << "of 2026";
+  for (const char* person : {"b.npy", "a.npy"}) {
+    save(at::full({2, 2}, person[0] == 'a' ? 1.0f : 2.0f));
+    fs::rename(file, folder / person);
+  }
+  const Tensor maps = read_human_maps(folder, photo);
+  ASSERT_EQ(maps.sizes(), (at::IntArrayRef{2, 2, 2}));
+  EXPECT_TRUE(at::allclose(maps[0], at::full({2, 2}, 1.0f)));
+  EXPECT_TRUE(at::allclose(maps[1], at::full({2, 2}, 2.0f)));
+  fs::remove_all(folder);
 }
 
 TEST_F(HumanMap, OtherFormsAreNamed) {

@@ -14,7 +14,9 @@
 #include <utility>
 
 #include "attribution/options.h"
+#include "evaluation/input_centres.h"
 #include "model/json_text.h"
+#include "model/segmentation/zones.h"
 
 namespace vitrail {
 
@@ -24,19 +26,6 @@ namespace fs = std::filesystem;
 
 /// Boxes are rounded by those who draw them.
 constexpr double kPixelsBeside = 1;
-
-/// float64 [cells]: where the centres of the input's pixels lie on one axis of the photo.
-Tensor centres(double begin, double end, int64_t cells) {
-  return (at::arange(cells, at::kDouble) + 0.5) * ((end - begin) / static_cast<double>(cells)) + begin;
-}
-
-/// The same for both axes.
-struct Centres {
-  Tensor x, y;
-  explicit Centres(const PreparedImage& photo)
-      : x(centres(photo.placed.x0, photo.placed.x1, photo.input.size(3))),
-        y(centres(photo.placed.y0, photo.placed.y1, photo.input.size(2))) {}
-};
 
 std::string text_of(const Rectangle& box) {
   return write_value(box.x0) + "," + write_value(box.y0) + "," + write_value(box.x1) + "," + write_value(box.y1);
@@ -50,6 +39,29 @@ void check_inside(const Rectangle& box, const PreparedImage& photo) {
   throw InputError("the box " + text_of(box) + " is not one of a photo of " + std::to_string(photo.width) + "x" +
                    std::to_string(photo.height) +
                    " pixels; expected x0,y0,x1,y1 with x0 < x1 and y0 < y1 inside of it.");
+}
+
+/// All that lies in one of the boxes.
+Tensor region_of(std::span<const Rectangle> boxes, const PreparedImage& photo) {
+  const InputCentres centres(photo);
+  Tensor region = at::zeros({centres.y.size(0), centres.x.size(0)}, at::kBool);
+  for (const Rectangle& box : boxes) {
+    const Tensor rows = (centres.y >= box.y0).logical_and(centres.y < box.y1);
+    const Tensor columns = (centres.x >= box.x0).logical_and(centres.x < box.x1);
+    region.logical_or_(rows.unsqueeze(1).logical_and(columns));
+  }
+  return region;
+}
+
+/// Cells of an output [h,w] at the size of the input: each pixel has the value of the cell that its centre lies in.
+Tensor over_the_input(const Tensor& cells, const PreparedImage& photo) {
+  const auto cell_of = [](int64_t pixels, int64_t cells) {
+    return ((at::arange(pixels, at::kDouble) + 0.5) * (static_cast<double>(cells) / static_cast<double>(pixels)))
+        .floor()
+        .to(at::kLong);
+  };
+  return cells.index_select(0, cell_of(photo.input.size(2), cells.size(0)))
+      .index_select(1, cell_of(photo.input.size(3), cells.size(1)));
 }
 
 std::string read_text(const fs::path& path) {
@@ -131,21 +143,27 @@ Tensor read_truth(const fs::path& picture, const PreparedImage& photo) {
                      std::to_string(image.height()) + " pixels, the photo " + std::to_string(photo.width) + "x" +
                      std::to_string(photo.height) + "; expected the same size.");
   const Tensor region = (image.pixels > 127).any(2);
-  const Centres centres(photo);
+  const InputCentres centres(photo);
   const auto pixels = [](const Tensor& place, int64_t size) { return place.floor().to(at::kLong).clamp(0, size - 1); };
   return region.index_select(0, pixels(centres.y, image.height())).index_select(1, pixels(centres.x, image.width()));
 }
 
 Tensor truth_of(std::span<const TruthBox> boxes, const PreparedImage& photo) {
-  const Centres centres(photo);
-  Tensor region = at::zeros({centres.y.size(0), centres.x.size(0)}, at::kBool);
-  for (const auto& [box, label] : boxes) {
-    check_inside(box, photo);
-    const Tensor rows = (centres.y >= box.y0).logical_and(centres.y < box.y1);
-    const Tensor columns = (centres.x >= box.x0).logical_and(centres.x < box.x1);
-    region.logical_or_(rows.unsqueeze(1).logical_and(columns));
+  std::vector<Rectangle> rectangles;
+  for (const TruthBox& truth : boxes) {
+    check_inside(truth.box, photo);
+    rectangles.push_back(truth.box);
   }
-  return region;
+  return region_of(rectangles, photo);
+}
+
+Tensor truth_of_target(const Target& target, const PreparedImage& photo) {
+  if (const auto* zone = dynamic_cast<const ZoneTarget*>(target.function.get()))
+    return over_the_input(zone->region(), photo);
+  if (target.boxes.empty())
+    throw UsageError("the target '" + target.string +
+                     "' has no place in the photo; expected a box, a rectangle, a zone or a mask.");
+  return region_of(target.boxes, photo);
 }
 
 TruthBoxes read_truth_boxes(const fs::path& file) {

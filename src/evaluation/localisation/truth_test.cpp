@@ -11,6 +11,7 @@
 #include <fstream>
 #include <string>
 
+#include "model/segmentation/zones.h"
 #include "support/message_of.h"
 
 namespace vitrail {
@@ -131,6 +132,22 @@ TEST_F(Truth, ReadsCoco) {
       HasSubstr("image_id 1"));
   EXPECT_THAT(message_of<InputError>([&] { read_truth_boxes(write("list.json", "[]")); }),
               HasSubstr("no COCO annotation"));
+}
+
+TEST_F(Truth, IsWhereTheTargetItselfIs) {
+  const PreparedImage prepared = photo();
+  Target target{.string = "box:1", .boxes = {{4, 2, 8, 6}}};
+  EXPECT_TRUE(truth_of_target(target, prepared).equal(truth_of(std::vector{box(4, 2, 8, 6)}, prepared)));
+  // A detector's box may leave the photo: what is in it counts.
+  target.boxes = {{-5, -5, 4, 40}, {8, 6, 30, 30}};
+  const Tensor both = rows_and_columns(0, 4, 0, 1).logical_or(rows_and_columns(3, 4, 3, 4));
+  EXPECT_TRUE(truth_of_target(target, prepared).equal(both));
+  // Cells of an output of 2 x 2, one of them counted negatively.
+  target = {.string = "mask:m.png",
+            .function = std::make_shared<ZoneTarget>(at::tensor({0.0f, 0.5f, -1.0f, 0.0f}).view({2, 2}), 0)};
+  EXPECT_TRUE(truth_of_target(target, prepared).equal(rows_and_columns(0, 2, 2, 4)));
+  EXPECT_THAT(message_of<UsageError>([&] { truth_of_target(Target{.string = "top1", .index = 3}, prepared); }),
+              HasSubstr("'top1' has no place"));
 }
 
 }  // namespace

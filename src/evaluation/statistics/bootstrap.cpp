@@ -10,17 +10,11 @@
 #include "attribution/options.h"
 #include "attribution/random.h"
 #include "evaluation/statistics/normal.h"
+#include "evaluation/statistics/resampling.h"
 
 namespace vitrail {
 
 namespace {
-
-void check(const BootstrapOptions& options) {
-  if (options.resamples < 100)
-    throw UsageError("bootstrap: found " + std::to_string(options.resamples) + " resamples, expected at least 100.");
-  if (!(options.level > 0 && options.level < 1))
-    throw UsageError("bootstrap: found level " + write_value(options.level) + ", expected one between 0 and 1.");
-}
 
 /// Means of `values` drawn with replacement, in increasing order. Two places are read from 64 random bits.
 std::vector<double> resampled_means(std::span<const double> values, const BootstrapOptions& options) {
@@ -39,13 +33,6 @@ std::vector<double> resampled_means(std::span<const double> values, const Bootst
   }
   std::sort(means.begin(), means.end());
   return means;
-}
-
-double quantile(const std::vector<double>& sorted, double share) {
-  const double place = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<size_t>(place);
-  const size_t above = std::min(below + 1, sorted.size() - 1);
-  return std::lerp(sorted[below], sorted[above], place - static_cast<double>(below));
 }
 
 /// Phi^-1 of the share of means below 0. A mean of deviations that is a rounding error is a tie. The share stays half a
@@ -76,8 +63,22 @@ double corrected_level(double z, double bias, double acceleration) {
 
 }  // namespace
 
+void check_bootstrap(const BootstrapOptions& options) {
+  if (options.resamples < 100)
+    throw UsageError("bootstrap: found " + std::to_string(options.resamples) + " resamples, expected at least 100.");
+  if (!(options.level > 0 && options.level < 1))
+    throw UsageError("bootstrap: found level " + write_value(options.level) + ", expected one between 0 and 1.");
+}
+
+double quantile(const std::vector<double>& sorted, double share) {
+  const double place = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<size_t>(place);
+  const size_t above = std::min(below + 1, sorted.size() - 1);
+  return std::lerp(sorted[below], sorted[above], place - static_cast<double>(below));
+}
+
 Aggregate bootstrap_mean(std::span<const double> scores, const BootstrapOptions& options) {
-  check(options);
+  check_bootstrap(options);
   std::vector<double> values;
   std::copy_if(scores.begin(), scores.end(), std::back_inserter(values), [](double s) { return std::isfinite(s); });
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();

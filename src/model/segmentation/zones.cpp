@@ -67,7 +67,7 @@ Tensor signed_mask(const Image& picture, const Rectangle& placed, int64_t height
   return at::adaptive_avg_pool2d(seen.unsqueeze(0).unsqueeze(0), {height, width})[0][0];
 }
 
-ZoneTarget::ZoneTarget(const Tensor& mask, int64_t index) : index_(index) {
+ZoneTarget::ZoneTarget(const Tensor& mask, int64_t index) : region_(mask > 0), index_(index) {
   const Tensor flat = mask.flatten();
   cells_ = flat.nonzero().flatten();
   weights_ = flat.index_select(0, cells_) / static_cast<double>(cells_.size(0));

@@ -29,8 +29,11 @@ class ZoneTarget : public TargetScore {
   ZoneTarget(const Tensor& mask, int64_t index);
   Tensor score(const ModelOutput& output) const override;
 
+  /// bool [h,w]: the cells that count positively.
+  const Tensor& region() const { return region_; }
+
  private:
-  Tensor cells_, weights_;
+  Tensor region_, cells_, weights_;
   int64_t index_;
 };
 
