@@ -30,11 +30,15 @@ CaseRun::CaseRun(const MetricCase& map, Activation activation)
       sigmoid_(activation == Activation::sigmoid),
       batch_(map.execution.batch) {}
 
+void CaseRun::check_cancelled() const {
+  if (map_.execution.cancelled && map_.execution.cancelled->load()) throw CancelledError();
+}
+
 Tensor CaseRun::score(int64_t samples, const std::function<Tensor(int64_t, int64_t)>& make) {
   const at::NoGradGuard no_grad;
   Tensors chunks;
   for (int64_t first = 0; first < samples;) {
-    if (map_.execution.cancelled && map_.execution.cancelled->load()) throw CancelledError();
+    check_cancelled();
     const int64_t n = std::min(batch_, samples - first);
     const auto halve = [&] {
       batch_ = n / 2;
@@ -54,6 +58,22 @@ Tensor CaseRun::score(int64_t samples, const std::function<Tensor(int64_t, int64
   forwards_ += samples;
   const Tensor scores = chunks.size() == 1 ? chunks[0] : at::cat(chunks);
   return sigmoid_ ? scores.sigmoid() : scores;
+}
+
+Tensor CaseRun::score_changes(const Tensor& start, const std::vector<ImagePatch>& rectangles,
+                              const std::function<Tensor(int64_t)>& pixels) {
+  Execution execution = map_.execution;
+  execution.listener = nullptr;  // it hears of maps
+  MethodRun run(scorer_, start, execution, {}, 0);
+  if (!run.start_local(rectangles, start)) return {};
+  Tensors scores = {run.set_bases(start.unsqueeze(0))};
+  for (size_t k = 0; k < rectangles.size(); ++k) {
+    check_cancelled();
+    scores.push_back(run.move_bases({{.rectangle = k, .pixels = pixels(static_cast<int64_t>(k))}}));
+  }
+  forwards_ += static_cast<int64_t>(scores.size());
+  const Tensor column = at::cat(scores).select(1, 0);
+  return sigmoid_ ? column.sigmoid() : column;
 }
 
 double CaseRun::base() {

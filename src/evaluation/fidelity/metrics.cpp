@@ -9,6 +9,8 @@ const MetricEntry& faithfulness_correlation_metric();
 const MetricEntry& sensitivity_n_metric();
 const MetricEntry& infidelity_metric();
 const MetricEntry& road_metric();
+const MetricEntry& sic_metric();
+const MetricEntry& aic_metric();
 const MetricEntry& region_perturbation_metric();
 const MetricEntry& selectivity_metric();
 const MetricEntry& irof_metric();
@@ -18,10 +20,11 @@ const MetricEntry& increase_metric();
 const MetricEntry& average_gain_metric();
 
 MetricList fidelity_metrics() {
-  return {&deletion_metric(),      &insertion_metric(),   &mu_fidelity_metric(),  &faithfulness_correlation_metric(),
-          &sensitivity_n_metric(), &infidelity_metric(),  &road_metric(),         &region_perturbation_metric(),
-          &selectivity_metric(),   &irof_metric(),        &monotonicity_metric(), &average_drop_metric(),
-          &increase_metric(),      &average_gain_metric()};
+  return {
+      &deletion_metric(),      &insertion_metric(),           &mu_fidelity_metric(), &faithfulness_correlation_metric(),
+      &sensitivity_n_metric(), &infidelity_metric(),          &road_metric(),        &sic_metric(),
+      &aic_metric(),           &region_perturbation_metric(), &selectivity_metric(), &irof_metric(),
+      &monotonicity_metric(),  &average_drop_metric(),        &increase_metric(),    &average_gain_metric()};
 }
 
 }  // namespace vitrail

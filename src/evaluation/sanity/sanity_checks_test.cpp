@@ -3,14 +3,18 @@
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
+#include <vitrail/evaluate.h>
 #include <vitrail/sanity_checks.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 #include <span>
 
 #include "base/ranks.h"
 #include "evaluation/nets_for_tests.h"
 #include "evaluation/sanity/weights.h"
+#include "support/corpus.h"
 
 namespace vitrail {
 namespace {
@@ -139,6 +143,26 @@ TEST(SanityChecks, WithoutAMethodThereIsNothingToExplainAgain) {
   EXPECT_THROW(random_logit(map), UsageError);
   map.target.index = -1;
   EXPECT_THAT(random_logit(map).undefined, HasSubstr("not one of several classes"));
+}
+
+// What Adebayo et al. found: the gradient depends on the last layers, guided backpropagation hardly.
+TEST(SanityChecks, TellTheGradientFromGuidedBackpropOnARealNet) {
+  const auto file = testing::corpus() / "models" / "cifar10" / "resnet20.onnx",
+             photos = testing::corpus() / "small" / "cifar10-jpeg";
+  if (!std::filesystem::is_regular_file(file)) {
+    ASSERT_FALSE(std::getenv("VITRAIL_REQUIRE_CORPUS")) << file << " is not there";
+    GTEST_SKIP() << file << " is not there (VITRAIL_CORPUS)";
+  }
+  const Model model = Model::load(file);
+  const Methods methods = parse_methods("saliency,guided_backprop");
+  const Metrics metrics = parse_metrics("model_randomisation");
+  std::vector<PhotoEvaluation> evaluated;
+  for (const auto& of_class : std::filesystem::directory_iterator(photos))
+    for (size_t i = 0; i < 2; ++i)
+      evaluated.push_back(evaluate_photo(model, read_image(photos_in(of_class.path()).at(i)), methods, metrics));
+  const Evaluation evaluation = summarise(evaluated, methods, metrics);
+  EXPECT_LT(evaluation.rows[0].high, 0.5) << "saliency passes";
+  EXPECT_GT(evaluation.rows[1].low, evaluation.rows[0].high) << "guided_backprop stays more alike";
 }
 
 }  // namespace

@@ -8,10 +8,16 @@ const MetricEntry& average_sensitivity_metric();
 const MetricEntry& local_lipschitz_metric();
 const MetricEntry& relative_input_stability_metric();
 const MetricEntry& relative_output_stability_metric();
+const MetricEntry& relative_representation_stability_metric();
 
 MetricList stability_metrics() {
-  return {&average_stability_metric(), &max_sensitivity_metric(),          &average_sensitivity_metric(),
-          &local_lipschitz_metric(),   &relative_input_stability_metric(), &relative_output_stability_metric()};
+  return {&average_stability_metric(),
+          &max_sensitivity_metric(),
+          &average_sensitivity_metric(),
+          &local_lipschitz_metric(),
+          &relative_input_stability_metric(),
+          &relative_output_stability_metric(),
+          &relative_representation_stability_metric()};
 }
 
 }  // namespace vitrail

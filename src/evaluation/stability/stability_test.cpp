@@ -27,10 +27,11 @@ namespace {
 using ::testing::HasSubstr;
 using testing::message_of;
 
+/// All but the one that asks for a layer.
 std::vector<std::string> names_of_the_family() {
   std::vector<std::string> names;
   for (const MetricInfo& info : metrics())
-    if (info.family == "stability") names.push_back(info.name);
+    if (info.family == "stability" && info.name != "relative_representation_stability") names.push_back(info.name);
   return names;
 }
 
@@ -152,6 +153,46 @@ TEST(RelativeStability, EpsilonDividesWhereThereIsZero) {
     largest = std::max(largest, l2(of_map) / l2(of_input));
   }
   EXPECT_NEAR(score.value, largest, 1e-3);
+}
+
+/// The sum of the input's values, past layers that triple and square them.
+class LayeredSum : public Probe {
+ public:
+  Tensor score(const Tensor& x) const override { return differentiable_score(x); }
+  Tensor differentiable_score(const Tensor& x) const override { return x.flatten(1).sum(1, true); }
+  std::vector<Target> targets() const override { return {Target{}}; }
+  std::vector<LayerInfo> spatial_layers() const override {
+    return {{.name = "square", .value = "s", .shape = {}, .op = "Mul"},
+            {.name = "triple", .value = "t", .shape = {}, .op = "Mul"}};
+  }
+  Tensor activation(const Tensor& x, const std::string& layer) const override {
+    return layer == "square" ? x * x : x * 3;
+  }
+  Tensor score_from(const Tensor&, const std::string&, const Tensor&) const override { return {}; }
+};
+
+TEST(RelativeStability, OfALayerIsByItsRelativeChange) {
+  const LayeredSum scorer;
+  const Explained product("gradient_x_input", scorer, at::rand({1, 3, 4}) + 1);  // the map is the input
+  EXPECT_NEAR(relative_representation_stability(product.map(), {.layer = "triple"}).value, 1, 1e-4);
+  double largest = 0;
+  const Tensor input = product.input[0].to(at::kDouble);
+  for (uint64_t j = 0; j < 10; ++j) {
+    const Tensor relative = draw(product.input, 0, j, -0.02, 0.02) / input;
+    largest = std::max(largest, l2(relative) / l2(relative * 2 + relative * relative));
+  }
+  const MetricScore score = relative_representation_stability(product.map());
+  EXPECT_NEAR(score.value, largest, 1e-4);
+  EXPECT_EQ(score.parts.at("layer square"), 12) << "as Grad-CAM would choose";
+  EXPECT_EQ(score.parts.at("layer_zeros"), 0);
+  EXPECT_EQ(score.forwards, 10 + 1 + 11);
+}
+
+TEST(RelativeStability, OfALayerWantsALayer) {
+  const LinearScorer scorer(at::full({1, 3, 4}, -2.5f));
+  const Explained product("gradient_x_input", scorer, at::rand({1, 3, 4}) + 1);
+  EXPECT_THAT(message_of<UsageError>([&] { relative_representation_stability(product.map()); }),
+              HasSubstr("this scorer has none"));
 }
 
 TEST(Stability, TellsHowFarTheScoreMoves) {
