@@ -24,8 +24,10 @@ Command compare_command(CLI::App& app);
 Command reproduce_command(CLI::App& app);
 Command metrics_command(CLI::App& app);
 Command evaluate_command(CLI::App& app);
-/// A command of `vitrail evaluate`.
+/// Commands of `vitrail evaluate`.
 Command merge_command(CLI::App& evaluate);
+Command folds_command(CLI::App& evaluate);
+Command split_command(CLI::App& evaluate);
 /// `app`: what is completed are its commands and options, so it is added last.
 Command completion_command(CLI::App& app);
 

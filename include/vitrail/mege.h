@@ -82,6 +82,8 @@ Mege mege_of_distances(const FoldDistances& distances, bool strict = false);
 /// The distances with what they are of, model by model. CancelledError where `execution.cancelled` was set.
 std::vector<FoldPair> fold_pairs(const FoldMaps& study, MapDistance distance, const Execution& execution = {});
 
+Mege mege_of_pairs(std::span<const FoldPair> pairs, bool strict = false);
+
 struct MegeIntervals {
   BootstrapInterval mege, reco;
 };

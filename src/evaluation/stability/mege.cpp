@@ -43,6 +43,12 @@ void measure(const FoldMaps& study, MapDistance distance, const Execution& execu
   if (execution.listener) execution.listener->on_end();
 }
 
+FoldDistances distances_of(std::span<const FoldPair> pairs) {
+  FoldDistances result;
+  for (const FoldPair& pair : pairs) (pair.equal ? result.equal : result.different).push_back(pair.distance);
+  return result;
+}
+
 bool is_finite(double value) { return std::isfinite(value); }
 
 }  // namespace
@@ -66,10 +72,7 @@ std::vector<FoldPair> fold_pairs(const FoldMaps& study, MapDistance distance, co
 }
 
 FoldDistances fold_distances(const FoldMaps& study, MapDistance distance) {
-  FoldDistances result;
-  for (const FoldPair& pair : fold_pairs(study, distance))
-    (pair.equal ? result.equal : result.different).push_back(pair.distance);
-  return result;
+  return distances_of(fold_pairs(study, distance));
 }
 
 Mege mege_of_distances(const FoldDistances& distances, bool strict) {
@@ -92,6 +95,10 @@ Mege mege_of_distances(const FoldDistances& distances, bool strict) {
 
 Mege mege(const FoldMaps& study, const MegeOptions& options) {
   return mege_of_distances(fold_distances(study, options.distance), options.strict);
+}
+
+Mege mege_of_pairs(std::span<const FoldPair> pairs, bool strict) {
+  return mege_of_distances(distances_of(pairs), strict);
 }
 
 MegeIntervals mege_intervals(std::span<const FoldPair> pairs, int64_t images, bool strict,

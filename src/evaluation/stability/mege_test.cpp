@@ -179,9 +179,7 @@ TEST(DistanceSweep, OfCountsIsThatOfRepeatedDistances) {
 
 TEST(MegeIntervals, HoldTheValueAndAreOverImages) {
   const std::vector<FoldPair> pairs = pairs_of_forty();
-  FoldDistances distances;
-  for (const FoldPair& pair : pairs) (pair.equal ? distances.equal : distances.different).push_back(pair.distance);
-  const Mege value = mege_of_distances(distances);
+  const Mege value = mege_of_pairs(pairs);
   const MegeIntervals over_images = mege_intervals(pairs, 40);
   EXPECT_LT(over_images.mege.low, value.mege);
   EXPECT_GT(over_images.mege.high, value.mege);
