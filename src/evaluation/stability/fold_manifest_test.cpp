@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "evaluation/nets_for_tests.h"
+#include "support/damaged_onnx.h"
 #include "support/message_of.h"
 
 namespace vitrail {
@@ -107,6 +108,26 @@ TEST_F(FoldManifestFile, ThatIsNoJsonOrNoFileIsRefused) {
   EXPECT_THAT(refusal(""), HasSubstr("cannot be read"));
   EXPECT_THAT(message_of<InputError>([&] { read_fold_manifest(folder_); }), HasSubstr("cannot be read"));
   EXPECT_THAT(message_of<InputError>([&] { read_fold_manifest(folder_ / "none.json"); }), HasSubstr("cannot be read"));
+}
+
+TEST_F(FoldManifestFile, DamagedIsTakenOrRefused) {
+  testing::Random random(5);
+  const std::string good = json_.dump();
+  int taken = 0, refused = 0;
+  for (int round = 0; round < 2000; ++round) {
+    write(folder_ / "folds.json", testing::damage_bytes(good, random));
+    try {
+      const FoldManifest manifest = read_fold_manifest(folder_ / "folds.json");
+      for (const FoldImage& image : manifest.images)
+        EXPECT_LT(image.fold, static_cast<int64_t>(manifest.models.size()));
+      ++taken;
+    } catch (const Error& error) {  // any other exception fails the test
+      EXPECT_NE(error.exit_code(), ExitCode::bug) << error.what();
+      ++refused;
+    }
+  }
+  EXPECT_GT(taken, 0);
+  EXPECT_GT(refused, 1000);
 }
 
 TEST_F(FoldManifestFile, WhoseModelIsMissingIsOfNoUse) {
