@@ -43,6 +43,10 @@ int64_t parse_bytes(const std::string& text) {
 
 void ModelArguments::add_to(CLI::App& app) {
   app.add_option("model", path, "the network, an ONNX file")->required()->type_name("MODEL");
+  add_options_to(app);
+}
+
+void ModelArguments::add_options_to(CLI::App& app) {
   app.add_option("--preprocess", preprocess, "a JSON record, or a preset: imagenet, half, unit, raw")
       ->type_name("FILE|PRESET");
   app.add_option("--input-size", input_size, "fixes an input size that the file leaves open")->type_name("HxW");

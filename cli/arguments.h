@@ -18,6 +18,8 @@ struct ModelArguments {
   int threads = 0;  ///< 0: as many as the machine has
 
   void add_to(CLI::App& app);
+  /// Without the model itself.
+  void add_options_to(CLI::App& app);
 
   /// What can be known before anything is read: the forms are right, the file is there.
   ModelOptions check() const;

@@ -27,6 +27,8 @@ Command evaluate_command(CLI::App& app);
 /// Commands of `vitrail evaluate`.
 Command merge_command(CLI::App& evaluate);
 Command cue_conflict_command(CLI::App& evaluate);
+Command folds_command(CLI::App& evaluate);
+Command split_command(CLI::App& evaluate);
 /// `app`: what is completed are its commands and options, so it is added last.
 Command completion_command(CLI::App& app);
 

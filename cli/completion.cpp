@@ -127,7 +127,7 @@ void complete_value(const CLI::Option& option, const Typed& typed, const std::st
   } else if (is("METHOD")) {
     for (const MethodInfo& info : methods())
       if (info.name.starts_with(start)) completion.candidates.push_back({info.name, info.summary});
-  } else if (is("MODEL") || is("IMAGE") || is("RESULT")) {
+  } else if (is("MODEL") || is("IMAGE") || is("RESULT") || is("MANIFEST") || type == "FILE") {
     completion.files = Files::files;
   } else if (is("DIR")) {
     completion.files = Files::folders;
@@ -156,6 +156,12 @@ void complete_value(const CLI::Option& option, const Typed& typed, const std::st
   } else {
     completion.candidates = starting_with(start, members(type));
   }
+}
+
+void add_commands(const CLI::App& app, const std::string& start, Completion& completion) {
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    if (command->get_name().starts_with(start))
+      completion.candidates.push_back({command->get_name(), command->get_description()});
 }
 
 void complete_option(const CLI::App& command, const std::string& start, Completion& completion) {
@@ -226,15 +232,16 @@ Completion complete(const CLI::App& app, const std::vector<std::string>& words) 
   if (words.size() < 2) return completion;
   const std::string& word = completion.word = words.back();
   if (words.size() == 2) {
-    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
-      if (command->get_name().starts_with(word))
-        completion.candidates.push_back({command->get_name(), command->get_description()});
+    add_commands(app, word, completion);
     if (word.starts_with("-")) complete_option(app, word, completion);
     return completion;
   }
   const CLI::App* command = find_command(app, words[1]);
   if (!command) return completion;
-  const Typed typed = read(*command, {words.begin() + 2, words.end() - 1});
+  size_t first = 2;  // word behind the command, which may be one of another: evaluate folds
+  for (; first + 1 < words.size() && find_command(*command, words[first]); ++first)
+    command = find_command(*command, words[first]);
+  const Typed typed = read(*command, {words.begin() + static_cast<std::ptrdiff_t>(first), words.end() - 1});
   const size_t equals = word.find('=');
   if (typed.open) {
     complete_value(*typed.open, typed, word, completion);
@@ -247,6 +254,7 @@ Completion complete(const CLI::App& app, const std::vector<std::string>& words) 
     complete_option(*command, word, completion);
   } else if (const CLI::Option* positional = next_positional(typed)) {
     complete_value(*positional, typed, word, completion);
+    if (first + 1 == words.size()) add_commands(*command, word, completion);
   }
   return completion;
 }

@@ -306,12 +306,13 @@ Command evaluate_command(CLI::App& app) {
       "Example: vitrail evaluate model.onnx photos/ -m gradcam,sobol,random --metric deletion,insertion,mu_fidelity\n"
       "Writes DIR/scores.jsonl (a line a photo), DIR/evaluation.json and DIR/report.html. The same command again goes\n"
       "on where it was stopped.");
-  // With `merge` there is neither model nor photo; `cue-conflict` has its own.
+  // With a command of its own there is neither model nor photo.
   for (const char* positional : {"model", "images"}) evaluate->get_option(positional)->required(false);
-  const std::vector<Command> others = {merge_command(*evaluate), cue_conflict_command(*evaluate)};
-  return {evaluate, [arguments, others] {
-            for (const Command& other : others)
-              if (other.app->parsed()) return other.run();
+  const std::vector<Command> commands = {merge_command(*evaluate), cue_conflict_command(*evaluate),
+                                         folds_command(*evaluate), split_command(*evaluate)};
+  return {evaluate, [arguments, commands] {
+            for (const Command& command : commands)
+              if (command.app->parsed()) return command.run();
             if (arguments->model.path.empty() || arguments->images.paths.empty())
               throw UsageError("evaluate wants a model and photos: vitrail evaluate MODEL PHOTOS...");
             return EvaluateCommand(*arguments).run();

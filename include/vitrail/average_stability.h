@@ -26,13 +26,13 @@
 
 namespace vitrail {
 
-enum class MapDistance { l1, l2, spearman };
+enum class StabilityDistance { l1, l2, spearman };
 
 struct AverageStabilityOptions {
   int64_t samples = 20;  ///< neighbours that are explained
   double radius = 0.1;   ///< of the model's input values
   bool centred = false;  ///< changes have mean 0
-  MapDistance distance = MapDistance::l2;
+  StabilityDistance distance = StabilityDistance::l2;
   uint64_t seed = 0;
 };
 

@@ -10,12 +10,15 @@
 //
 // The models may be files, or `model` may train them: it is called once for each fold, in order, with nothing else
 // kept of the models before. The target is the image's label, right or wrong. Maps are kept: K N H W floats.
+// Models and images can come from a file (vitrail/fold_manifest.h); `vitrail evaluate folds` keeps maps on the disk and
+// goes on where it was killed (docs/evaluation.md).
 //
 // Cost        K times the method's, an image.
 
 #include <vitrail/execution.h>
 #include <vitrail/image.h>
 #include <vitrail/mege.h>
+#include <vitrail/method.h>
 #include <vitrail/model.h>
 
 #include <cstdint>
@@ -38,5 +41,10 @@ std::vector<int64_t> split_folds(int64_t images, int64_t folds = 4, uint64_t see
 /// CancelledError where `execution.cancelled` was set.
 FoldMaps explain_folds(const FoldData& data, const std::function<Model(int64_t fold)>& model, const std::string& method,
                        const Execution& execution = {});
+
+/// The two halves of it, of one model. Maps [N,H,W] of every image for its label; CancelledError likewise.
+Tensor explain_labels(const Model& model, const FoldData& data, const Method& method, const Execution& execution = {});
+/// The class that the model gives each image; -1 where its scores are no numbers.
+std::vector<int64_t> predict_classes(const Model& model, const FoldData& data, const Execution& execution = {});
 
 }  // namespace vitrail

@@ -13,9 +13,19 @@
 
 #include <vitrail/tensor.h>
 
+#include <string>
+#include <vector>
+
 namespace vitrail {
 
 enum class MapDistance { sqrt_abs_spearman, one_minus_abs_spearman, one_minus_spearman, l1, l2, ssim };
+
+/// "l1", "ssim" ...: as it is spelled above.
+std::string name_of(MapDistance distance);
+/// UsageError, naming the nearest one, for another name.
+MapDistance parse_map_distance(const std::string& name);
+/// Their names, in the order above.
+std::vector<std::string> map_distances();
 
 /// NaN where it does not exist: of values that are not finite, and of ranks where a map is constant.
 double map_distance(const Tensor& a, const Tensor& b, MapDistance distance);

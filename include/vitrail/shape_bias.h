@@ -5,8 +5,7 @@
 //   shape bias = shape decisions / (shape decisions + texture decisions)      other answers are in neither
 //
 // An observer is a network, a person, or several together (vitrail/cue_conflict.h reads what they answered). The
-// interval is of the images as a sample: they are drawn again with replacement, each with all its answers, and the ends
-// are percentiles.
+// interval is of the images as a sample, each with all its answers (bootstrap_statistic of vitrail/bootstrap.h).
 //
 // Whether two observers err on the same images is error consistency, Cohen's kappa of being right (of naming the
 // shape):
@@ -35,7 +34,7 @@ struct CueConflictDecision {
 
 struct ShapeBias {
   int64_t shape = 0, texture = 0, other = 0;  ///< decisions
-  double value = 0, low = 0, high = 0;        ///< NaN where nothing was decided for either
+  double value = 0, low = 0, high = 0;        ///< NaN where nothing was decided for either, or there is no interval
 };
 
 /// Images whose shape and texture are of one category are not counted. Decisions of several observers are pooled.

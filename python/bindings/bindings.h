@@ -20,5 +20,6 @@ void bind_models(py::module_& module);
 void bind_methods(py::module_& module);
 void bind_results(py::module_& module);
 void bind_evaluation(py::module_& module);
+void bind_folds(py::module_& module);
 
 }  // namespace vitrail::python

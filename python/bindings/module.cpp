@@ -15,6 +15,7 @@ PYBIND11_MODULE(_native, module) {
   python::bind_methods(module);
   python::bind_results(module);
   python::bind_evaluation(module);
+  python::bind_folds(module);
 
   module.def("version", &version);
   module.def("use_caching_allocator", &use_caching_allocator);

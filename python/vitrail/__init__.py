@@ -29,6 +29,7 @@ from vitrail.evaluation import Evaluation, evaluate  # noqa: E402
 from vitrail.explaining import Cancellation, explain, explain_all, stream  # noqa: E402
 from vitrail.explanation import Explanation, Explanations  # noqa: E402
 from vitrail.exporting import export  # noqa: E402
+from vitrail.folds import FoldScores, FoldStudy, explain_folds, mege, split_folds  # noqa: E402
 from vitrail.memory import MemoryUse, limit_memory, memory_use, release_kept_memory, use_caching_allocator  # noqa: E402
 from vitrail.method_functions import *  # noqa: E402, F403
 from vitrail.method_functions import __all__ as _method_names  # noqa: E402
@@ -69,6 +70,8 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "Explanations",
+    "FoldScores",
+    "FoldStudy",
     "InputError",
     "InternalError",
     "Interrupted",
@@ -91,10 +94,12 @@ __all__ = [
     "evaluate",
     "explain",
     "explain_all",
+    "explain_folds",
     "explain_photos",
     "export",
     "limit_memory",
     "load",
+    "mege",
     "memory_use",
     "methods",
     "metrics",
@@ -102,6 +107,7 @@ __all__ = [
     "release_kept_memory",
     "reproduce",
     "shape_bias",
+    "split_folds",
     "stream",
     "use_caching_allocator",
     "wrap",

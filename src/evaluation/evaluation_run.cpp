@@ -3,21 +3,13 @@
 #include <vitrail/error.h>
 #include <vitrail/version.h>
 
-#include <fstream>
-#include <iterator>
-
 #include "evaluation/json_values.h"
-#include "report/atomic_file.h"
+#include "evaluation/run_file.h"
 #include "report/run_json.h"
 
 namespace vitrail {
 
-namespace {
-
 namespace fs = std::filesystem;
-constexpr const char* kFile = "run.json";
-
-}  // namespace
 
 std::string EvaluationRun::to_json() const {
   const nlohmann::ordered_json json = {
@@ -73,17 +65,13 @@ std::vector<std::string> differences_of_evaluations(const EvaluationRun& former,
 }
 
 std::optional<EvaluationRun> read_evaluation_run(const fs::path& folder) {
-  const fs::path path = folder / kFile;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
-  return EvaluationRun::from_json({std::istreambuf_iterator<char>(file), {}}, path.string());
+  const auto text = read_run_file(folder);
+  if (!text) return std::nullopt;
+  return EvaluationRun::from_json(*text, run_file(folder).string());
 }
 
 EvaluationRun begin_evaluation(const fs::path& folder, const EvaluationRun& run) {
-  AtomicFile file(folder / kFile);
-  file.write(run.to_json());
-  if (file.commit_if_first()) return run;
-  return read_evaluation_run(folder).value();
+  return EvaluationRun::from_json(begin_run_file(folder, run.to_json()), run_file(folder).string());
 }
 
 }  // namespace vitrail

@@ -4,13 +4,46 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/isfinite.h>
 
+#include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
 
+#include "base/text.h"
 #include "evaluation/map_correlation.h"
 #include "evaluation/ssim.h"
 
 namespace vitrail {
+
+namespace {
+
+using Named = std::pair<MapDistance, const char*>;
+constexpr std::array<Named, 6> kNames = {Named{MapDistance::sqrt_abs_spearman, "sqrt_abs_spearman"},
+                                         {MapDistance::one_minus_abs_spearman, "one_minus_abs_spearman"},
+                                         {MapDistance::one_minus_spearman, "one_minus_spearman"},
+                                         {MapDistance::l1, "l1"},
+                                         {MapDistance::l2, "l2"},
+                                         {MapDistance::ssim, "ssim"}};
+
+}  // namespace
+
+std::string name_of(MapDistance distance) {
+  for (const auto& [value, name] : kNames)
+    if (value == distance) return name;
+  throw InternalError("Unknown map distance.");
+}
+
+MapDistance parse_map_distance(const std::string& name) {
+  for (const auto& [value, known] : kNames)
+    if (name == known) return value;
+  throw UsageError("there is no distance of maps '" + name + "'. " + did_you_mean(name, map_distances()));
+}
+
+std::vector<std::string> map_distances() {
+  std::vector<std::string> names;
+  for (const auto& [value, name] : kNames) names.emplace_back(name);
+  return names;
+}
 
 double map_distance(const Tensor& a, const Tensor& b, MapDistance distance) {
   if (a.dim() != 2 || a.sizes() != b.sizes() || a.numel() == 0)

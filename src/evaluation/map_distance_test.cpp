@@ -3,11 +3,15 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
+#include <vitrail/average_stability.h>
 #include <vitrail/error.h>
 #include <vitrail/map_distance.h>
 
 #include <cmath>
 #include <limits>
+#include <string>
+#include <type_traits>
+#include <vector>
 
 #include "evaluation/ssim.h"
 #include "support/message_of.h"
@@ -56,6 +60,20 @@ TEST(MapDistance, OfWhatHasNoneIsNoNumber) {
   Tensor broken = map.clone();
   broken[1][1] = std::numeric_limits<float>::infinity();
   for (const MapDistance distance : kAll) EXPECT_TRUE(std::isnan(map_distance(map, broken, distance)));
+}
+
+TEST(MapDistance, HasANameThatReadsBack) {
+  std::vector<MapDistance> found;
+  for (const std::string& name : map_distances()) found.push_back(parse_map_distance(name));
+  EXPECT_THAT(found, ::testing::ElementsAreArray(kAll));
+  EXPECT_EQ(name_of(sqrt_abs_spearman), "sqrt_abs_spearman");
+  EXPECT_THAT(testing::message_of<UsageError>([] { parse_map_distance("one_minus_abs_sperman"); }),
+              ::testing::HasSubstr("Did you mean \"one_minus_abs_spearman\"?"));
+}
+
+TEST(MapDistance, IsNotTheDistanceOfAverageStability) {
+  // Both headers at once: each has an enumeration of its own, of other distances.
+  EXPECT_FALSE((std::is_same_v<decltype(AverageStabilityOptions::distance), MapDistance>));
 }
 
 TEST(MapDistance, RefusesMapsOfDifferentSizes) {

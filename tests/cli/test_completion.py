@@ -49,6 +49,9 @@ def bash(line, folder):
     [
         ("vitrail exp", ["explain"]),
         ("vitrail explain net.onnx --pla", ["--plan"]),
+        ("vitrail evaluate fol", ["folds"]),
+        ("vitrail evaluate folds folds.json -m occ", ["occlusion"]),
+        ("vitrail evaluate folds folds.json --distance ss", ["ssim"]),
         ("vitrail explain net.onnx cat.png --precision ", ["float32", "bf16", "fp16"]),
         ("vitrail explain net.onnx cat.png --precision=b", ["bf16"]),
         ("vitrail explain net.onnx -m occ", ["occlusion"]),
@@ -96,6 +99,8 @@ def test_bash_offers_files_and_folders(folder):
     assert set(bash("vitrail predict net.onnx --preprocess ", folder)[0]) >= {"imagenet", "net.json"}
     assert set(bash("vitrail evaluate net.onnx cat.png --boxes ", folder)[0]) >= {"target", "net.json"}
     assert set(bash("vitrail evaluate net.onnx cat.png --human-maps ", folder)[0]) >= {"photos", "net.json"}
+    assert "net.json" in bash("vitrail evaluate folds ", folder)[0]
+    assert "net.json" in bash("vitrail evaluate net.onnx cat.png --boxes ", folder)[0]
     assert "-o nospace" in bash("vitrail explain net.onnx -m sobol:gr", folder)[1]
     assert "-o nospace" not in bash("vitrail explain net.onnx -m occ", folder)[1]
 

@@ -1,15 +1,11 @@
 #include <vitrail/error.h>
 #include <vitrail/shape_bias.h>
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <set>
 #include <vector>
-
-#include "attribution/random.h"
-#include "evaluation/statistics/resampling.h"
 
 namespace vitrail {
 
@@ -26,30 +22,11 @@ double bias_of(int64_t shape, int64_t texture) {
   return shape + texture == 0 ? kNaN : static_cast<double>(shape) / static_cast<double>(shape + texture);
 }
 
-/// Of images drawn again with replacement, in increasing order; without draws in which nothing is decided.
-std::vector<double> resampled_biases(const std::vector<Count>& images, const BootstrapOptions& options) {
-  const auto n = static_cast<double>(images.size());
-  std::vector<double> biases;
-  for (int64_t sample = 0; sample < options.resamples; ++sample) {
-    Random random(options.seed, RandomStream::bootstrap, static_cast<uint64_t>(sample));
-    Count sum;
-    for (size_t i = 0; i < images.size(); ++i) {
-      const Count& drawn = images[static_cast<size_t>(random.uniform() * n)];
-      sum.shape += drawn.shape;
-      sum.texture += drawn.texture;
-    }
-    if (const double bias = bias_of(sum.shape, sum.texture); std::isfinite(bias)) biases.push_back(bias);
-  }
-  std::sort(biases.begin(), biases.end());
-  return biases;
-}
-
 bool is_right(const CueConflictDecision& decision) { return decision.answer == decision.shape; }
 
 }  // namespace
 
 ShapeBias shape_bias(std::span<const CueConflictDecision> decisions, const BootstrapOptions& options) {
-  check_bootstrap(options);
   ShapeBias result;
   std::map<std::string, Count> by_image;
   for (const CueConflictDecision& decision : decisions) {
@@ -62,13 +39,20 @@ ShapeBias shape_bias(std::span<const CueConflictDecision> decisions, const Boots
     else
       ++result.other;
   }
-  result.value = result.low = result.high = bias_of(result.shape, result.texture);
-  if (std::isnan(result.value)) return result;
+  result.value = bias_of(result.shape, result.texture);
   std::vector<Count> images;
   for (const auto& entry : by_image) images.push_back(entry.second);
-  const std::vector<double> biases = resampled_biases(images, options);
-  result.low = quantile(biases, (1 - options.level) / 2);
-  result.high = quantile(biases, (1 + options.level) / 2);
+  const auto bias = [&](std::span<const int64_t> counts) {
+    Count sum;
+    for (size_t i = 0; i < images.size(); ++i) {
+      sum.shape += counts[i] * images[i].shape;
+      sum.texture += counts[i] * images[i].texture;
+    }
+    return bias_of(sum.shape, sum.texture);
+  };
+  const BootstrapInterval interval = bootstrap_statistic(static_cast<int64_t>(images.size()), bias, options);
+  result.low = interval.low;
+  result.high = interval.high;
   return result;
 }
 

@@ -11,13 +11,13 @@ namespace vitrail {
 
 namespace {
 
-double distance_of(const Tensor& map, const Tensor& change, MapDistance distance) {
+double distance_of(const Tensor& map, const Tensor& change, StabilityDistance distance) {
   switch (distance) {
-    case MapDistance::l1:
+    case StabilityDistance::l1:
       return change.abs().sum().item<double>();
-    case MapDistance::l2:
+    case StabilityDistance::l2:
       return norm_of(change);
-    case MapDistance::spearman:
+    case StabilityDistance::spearman:
       return 1 - map_correlation(map, map + change);
   }
   VITRAIL_CHECK(false, "a distance that is none of the enumerators");
@@ -27,8 +27,9 @@ OptionTable<AverageStabilityOptions> options_table() {
   using Options = AverageStabilityOptions;
   std::vector<Option<Options>> rows = neighbour_rows<Options>();
   rows.push_back(option("centred", &Options::centred, "changes have mean 0, instead of radius / 2"));
-  rows.push_back(choice("distance", &Options::distance, "between two maps; spearman: 1 - rank correlation",
-                        {{"l1", MapDistance::l1}, {"l2", MapDistance::l2}, {"spearman", MapDistance::spearman}}));
+  rows.push_back(choice(
+      "distance", &Options::distance, "between two maps; spearman: 1 - rank correlation",
+      {{"l1", StabilityDistance::l1}, {"l2", StabilityDistance::l2}, {"spearman", StabilityDistance::spearman}}));
   return rows;
 }
 
@@ -47,7 +48,7 @@ const MetricEntry& average_stability_metric() { return definition(); }
 
 MetricScore average_stability(const MetricCase& map, const AverageStabilityOptions& options) {
   return definition().run(map, options, [&] {
-    if (options.distance == MapDistance::spearman && is_constant(map.map)) return undefined_score(kConstantMap);
+    if (options.distance == StabilityDistance::spearman && is_constant(map.map)) return undefined_score(kConstantMap);
     const double low = options.centred ? -options.radius / 2 : 0;
     const Tensor relevance = map.map.to(at::kDouble);
     return over_neighbours(map, {options.samples, low, low + options.radius, options.seed}, Over::mean,

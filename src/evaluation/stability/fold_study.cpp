@@ -1,5 +1,4 @@
 #include <vitrail/error.h>
-#include <vitrail/explain.h>
 #include <vitrail/fold_study.h>
 #include <vitrail/method.h>
 #include <vitrail/metric.h>
@@ -8,6 +7,8 @@
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -16,6 +17,8 @@
 namespace vitrail {
 
 namespace {
+
+constexpr int64_t kNoClass = -1;  ///< of a model whose scores are no numbers
 
 /// The number of folds.
 int64_t check(const FoldData& data) {
@@ -33,6 +36,10 @@ int64_t check(const FoldData& data) {
   return folds;
 }
 
+void throw_if_cancelled(const Execution& execution) {
+  if (execution.cancelled && *execution.cancelled) throw CancelledError();
+}
+
 }  // namespace
 
 std::vector<int64_t> split_folds(int64_t images, int64_t folds, uint64_t seed) {
@@ -47,23 +54,44 @@ std::vector<int64_t> split_folds(int64_t images, int64_t folds, uint64_t seed) {
   return result;
 }
 
+Tensor explain_labels(const Model& model, const FoldData& data, const Method& method, const Execution& execution) {
+  const Model asked = method.info().uses_plan() ? model : model.without_plan();
+  Tensors maps;
+  for (size_t i = 0; i < data.labels.size(); ++i) {
+    const std::array<std::string, 1> label = {std::to_string(data.labels[i])};
+    const PreparedImage photo = asked.prepare(data.image(static_cast<int64_t>(i)));
+    const auto explanations = method.explain(*asked.probe(asked.targets(label, photo)), photo.input, execution);
+    throw_if_cancelled(execution);
+    maps.push_back(explanations.at(0).map);
+  }
+  return at::stack(maps);
+}
+
+std::vector<int64_t> predict_classes(const Model& model, const FoldData& data, const Execution& execution) {
+  const auto images = static_cast<int64_t>(data.labels.size());
+  std::vector<int64_t> classes;
+  if (execution.listener) execution.listener->on_begin("predictions", images);
+  for (int64_t i = 0; i < images; ++i) {
+    throw_if_cancelled(execution);
+    const Prediction best = model.predict(model.prepare(data.image(i)), 1).at(0);
+    classes.push_back(std::isnan(best.logit) ? kNoClass : best.index);
+    if (execution.listener) execution.listener->on_progress(i + 1, images);
+  }
+  if (execution.listener) execution.listener->on_end();
+  return classes;
+}
+
 FoldMaps explain_folds(const FoldData& data, const std::function<Model(int64_t fold)>& model, const std::string& method,
                        const Execution& execution) {
   const int64_t folds = check(data), images = static_cast<int64_t>(data.labels.size());
-  const std::string one_method = parse_method(method)->canonical();
+  const auto parsed = parse_method(method);
   FoldMaps study{.maps = {}, .correct = at::empty({folds, images}, at::kBool), .folds = data.folds};
   for (int64_t fold = 0; fold < folds; ++fold) {
     const Model trained = model(fold);
-    Tensors maps;
-    for (int64_t i = 0; i < images; ++i) {
-      const int64_t label = data.labels[static_cast<size_t>(i)];
-      const Image image = data.image(i);
-      const auto explanations = explain(trained, image, one_method, std::to_string(label), execution);
-      if (execution.cancelled && *execution.cancelled) throw CancelledError();
-      maps.push_back(explanations.at(0).map);
-      study.correct[fold][i] = trained.predict(trained.prepare(image), 1).at(0).index == label;
-    }
-    study.maps.push_back(at::stack(maps));
+    study.maps.push_back(explain_labels(trained, data, *parsed, execution));
+    const std::vector<int64_t> classes = predict_classes(trained, data, execution);
+    for (int64_t i = 0; i < images; ++i)
+      study.correct[fold][i] = classes[static_cast<size_t>(i)] == data.labels[static_cast<size_t>(i)];
   }
   return study;
 }

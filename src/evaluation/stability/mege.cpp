@@ -1,16 +1,16 @@
 #include <vitrail/error.h>
 #include <vitrail/mege.h>
+#include <vitrail/metric.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <limits>
-#include <numeric>
+
+#include "evaluation/stability/distance_sweep.h"
 
 namespace vitrail {
 
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 void check(const FoldMaps& study) {
   const auto models = static_cast<int64_t>(study.maps.size()), images = static_cast<int64_t>(study.folds.size());
@@ -30,73 +30,86 @@ void check(const FoldMaps& study) {
                        std::to_string(models - 1) + ".");
 }
 
-/// The finite ones, in increasing order.
-std::vector<double> sorted_finite(std::vector<double> values) {
-  std::erase_if(values, [](double value) { return !std::isfinite(value); });
-  std::sort(values.begin(), values.end());
-  return values;
+void measure(const FoldMaps& study, MapDistance distance, const Execution& execution, std::vector<FoldPair>& pairs) {
+  const auto total = static_cast<int64_t>(pairs.size());
+  if (execution.listener) execution.listener->on_begin("distances", total);
+  for (int64_t done = 0; done < total; ++done) {
+    if (execution.cancelled && *execution.cancelled) throw CancelledError();
+    FoldPair& pair = pairs[static_cast<size_t>(done)];
+    const Tensor &a = study.maps[static_cast<size_t>(pair.first)], &b = study.maps[static_cast<size_t>(pair.second)];
+    pair.distance = map_distance(a[pair.image], b[pair.image], distance);
+    if (execution.listener) execution.listener->on_progress(done + 1, total);
+  }
+  if (execution.listener) execution.listener->on_end();
 }
 
-/// ReCo and its threshold from sorted distances: both shares are steps at these distances.
-void sweep(const std::vector<double>& equal, const std::vector<double>& different, bool strict, Mege& result) {
-  result.reco = 0;
-  const auto share = [](auto first, auto last, const std::vector<double>& all) {
-    return static_cast<double>(last - first) / static_cast<double>(all.size());
-  };
-  std::vector<double> thresholds;
-  std::merge(equal.begin(), equal.end(), different.begin(), different.end(), std::back_inserter(thresholds));
-  for (const double g : thresholds) {
-    const auto end =
-        strict ? std::lower_bound(equal.begin(), equal.end(), g) : std::upper_bound(equal.begin(), equal.end(), g);
-    const double tpr = share(equal.begin(), end, equal);
-    const double tnr = share(std::upper_bound(different.begin(), different.end(), g), different.end(), different);
-    if (tpr + tnr - 1 <= result.reco) continue;
-    result.reco = tpr + tnr - 1;
-    result.threshold = g;
-  }
+FoldDistances distances_of(std::span<const FoldPair> pairs) {
+  FoldDistances result;
+  for (const FoldPair& pair : pairs) (pair.equal ? result.equal : result.different).push_back(pair.distance);
+  return result;
 }
+
+bool is_finite(double value) { return std::isfinite(value); }
 
 }  // namespace
 
-FoldDistances fold_distances(const FoldMaps& study, MapDistance distance) {
+std::vector<FoldPair> fold_pairs(const FoldMaps& study, MapDistance distance, const Execution& execution) {
   check(study);
   const Tensor correct = study.correct.to(at::kCPU);
   const auto right = correct.accessor<bool, 2>();
   const auto models = static_cast<int64_t>(study.maps.size()), images = static_cast<int64_t>(study.folds.size());
-  FoldDistances result;
+  std::vector<FoldPair> pairs;
   for (int64_t i = 0; i < models; ++i)
     for (int64_t j = i + 1; j < models; ++j)
       for (int64_t image = 0; image < images; ++image) {
         const int64_t fold = study.folds[static_cast<size_t>(image)];
         const bool first = right[i][image], second = right[j][image];
-        if ((fold != i && fold != j) || (!first && !second)) continue;
-        const Tensor &a = study.maps[static_cast<size_t>(i)], &b = study.maps[static_cast<size_t>(j)];
-        (first && second ? result.equal : result.different).push_back(map_distance(a[image], b[image], distance));
+        if ((fold == i || fold == j) && (first || second))
+          pairs.push_back({.image = image, .first = i, .second = j, .equal = first && second});
       }
-  return result;
+  measure(study, distance, execution, pairs);
+  return pairs;
+}
+
+FoldDistances fold_distances(const FoldMaps& study, MapDistance distance) {
+  return distances_of(fold_pairs(study, distance));
 }
 
 Mege mege_of_distances(const FoldDistances& distances, bool strict) {
-  const std::vector<double> equal = sorted_finite(distances.equal), different = sorted_finite(distances.different);
-  Mege result{.mege = kNaN, .reco = kNaN, .threshold = kNaN};
-  result.equal = static_cast<int64_t>(equal.size());
-  result.different = static_cast<int64_t>(different.size());
-  result.undefined =
-      static_cast<int64_t>(distances.equal.size() + distances.different.size()) - result.equal - result.different;
-  if (equal.empty()) {
+  std::vector<PlacedDistance> placed;
+  for (const double distance : distances.equal) placed.push_back({distance, true, 0});
+  for (const double distance : distances.different) placed.push_back({distance, false, 0});
+  const DistanceSweep sweep(placed);
+  const std::array<int64_t, 1> once = {1};
+  const auto [reco, threshold] = sweep.reco(once, strict);
+  Mege result{.mege = sweep.mege(once), .reco = reco, .threshold = threshold};
+  result.equal = std::count_if(distances.equal.begin(), distances.equal.end(), is_finite);
+  result.different = std::count_if(distances.different.begin(), distances.different.end(), is_finite);
+  result.undefined = static_cast<int64_t>(placed.size()) - result.equal - result.different;
+  if (result.equal == 0)
     result.mege_reason = result.reco_reason = "there is no distance between maps of two models that are both right";
-    return result;
-  }
-  result.mege = 1 / (1 + std::accumulate(equal.begin(), equal.end(), 0.0) / static_cast<double>(equal.size()));
-  if (different.empty())
+  else if (result.different == 0)
     result.reco_reason = "there is no distance between maps of two models of which exactly one is right";
-  else
-    sweep(equal, different, strict, result);
   return result;
 }
 
 Mege mege(const FoldMaps& study, const MegeOptions& options) {
   return mege_of_distances(fold_distances(study, options.distance), options.strict);
+}
+
+Mege mege_of_pairs(std::span<const FoldPair> pairs, bool strict) {
+  return mege_of_distances(distances_of(pairs), strict);
+}
+
+MegeIntervals mege_intervals(std::span<const FoldPair> pairs, int64_t images, bool strict,
+                             const BootstrapOptions& options) {
+  std::vector<PlacedDistance> placed;
+  for (const FoldPair& pair : pairs) placed.push_back({pair.distance, pair.equal, static_cast<size_t>(pair.image)});
+  const DistanceSweep sweep(placed);
+  return {bootstrap_statistic(
+              images, [&](std::span<const int64_t> counts) { return sweep.mege(counts); }, options),
+          bootstrap_statistic(
+              images, [&](std::span<const int64_t> counts) { return sweep.reco(counts, strict).value; }, options)};
 }
 
 }  // namespace vitrail

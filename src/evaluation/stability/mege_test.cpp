@@ -5,13 +5,16 @@
 #include <gmock/gmock.h>
 #include <vitrail/error.h>
 #include <vitrail/mege.h>
+#include <vitrail/metric.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <vector>
 
 #include "attribution/random.h"
+#include "evaluation/stability/distance_sweep.h"
 #include "support/message_of.h"
 
 namespace vitrail {
@@ -120,6 +123,81 @@ TEST(Mege, OfIdenticalModelsIsOne) {
       .maps = {maps, maps}, .correct = at::zeros({2, 4}, at::kBool).logical_not(), .folds = {0, 1, 1, 0}};
   for (const MapDistance distance : {MapDistance::sqrt_abs_spearman, MapDistance::l2, MapDistance::ssim})
     EXPECT_NEAR(mege(study, {.distance = distance}).mege, 1, 1e-7);
+}
+
+TEST(FoldPairs, SayWhatTheyAreOf) {
+  const std::vector<FoldPair> pairs = fold_pairs(three_models(), MapDistance::l1);
+  ASSERT_EQ(pairs.size(), 6u);
+  EXPECT_EQ(pairs[3].image, 2);
+  EXPECT_EQ(pairs[3].first, 0);
+  EXPECT_EQ(pairs[3].second, 2);
+  EXPECT_FALSE(pairs[3].equal);
+  EXPECT_EQ(pairs[3].distance, 40);
+}
+
+TEST(FoldPairs, EndWhereTheyAreCancelled) {
+  const std::atomic<bool> cancelled = true;
+  EXPECT_THROW(fold_pairs(three_models(), MapDistance::l1, {.cancelled = &cancelled}), CancelledError);
+}
+
+/// Pairs of 40 images, three each, some of them different and farther apart. Distances of an image go together.
+std::vector<FoldPair> pairs_of_forty() {
+  std::vector<FoldPair> pairs;
+  for (int64_t image = 0; image < 40; ++image) {
+    Random random(7, RandomStream::noise, static_cast<uint64_t>(image));
+    const double own = random.uniform();
+    for (int64_t other = 1; other < 4; ++other) {
+      const bool equal = random.uniform() < 0.8;
+      const double distance = std::floor(20 * (own + random.uniform() + (equal ? 0 : 0.5))) / 20;
+      pairs.push_back({.image = image, .first = 0, .second = other, .equal = equal, .distance = distance});
+    }
+  }
+  return pairs;
+}
+
+TEST(DistanceSweep, OfCountsIsThatOfRepeatedDistances) {
+  const std::vector<FoldPair> pairs = pairs_of_forty();
+  std::vector<PlacedDistance> placed;
+  FoldDistances repeated;
+  std::vector<int64_t> counts(40);
+  for (size_t image = 0; image < counts.size(); ++image) counts[image] = static_cast<int64_t>(image) % 4;
+  for (const FoldPair& pair : pairs) {
+    const auto image = static_cast<size_t>(pair.image);
+    placed.push_back({pair.distance, pair.equal, image});
+    for (int64_t i = 0; i < counts[image]; ++i)
+      (pair.equal ? repeated.equal : repeated.different).push_back(pair.distance);
+  }
+  const DistanceSweep sweep(placed);
+  for (const bool strict : {false, true}) {
+    const Mege expected = mege_of_distances(repeated, strict);
+    EXPECT_GT(expected.reco, 0.2);
+    EXPECT_NEAR(sweep.mege(counts), expected.mege, 1e-12);
+    EXPECT_NEAR(sweep.reco(counts, strict).value, expected.reco, 1e-12);
+    EXPECT_EQ(sweep.reco(counts, strict).threshold, expected.threshold);
+  }
+}
+
+TEST(MegeIntervals, HoldTheValueAndAreOverImages) {
+  const std::vector<FoldPair> pairs = pairs_of_forty();
+  const Mege value = mege_of_pairs(pairs);
+  const MegeIntervals over_images = mege_intervals(pairs, 40);
+  EXPECT_LT(over_images.mege.low, value.mege);
+  EXPECT_GT(over_images.mege.high, value.mege);
+  EXPECT_LT(over_images.reco.low, value.reco);
+  EXPECT_GT(over_images.reco.high, value.reco);
+  // As if every pair were an image: narrower, as if there were three times as many.
+  std::vector<FoldPair> apart = pairs;
+  for (size_t i = 0; i < apart.size(); ++i) apart[i].image = static_cast<int64_t>(i);
+  const MegeIntervals over_pairs = mege_intervals(apart, 120);
+  EXPECT_LT(over_pairs.mege.high - over_pairs.mege.low, 0.9 * (over_images.mege.high - over_images.mege.low));
+}
+
+TEST(MegeIntervals, OfIdenticalModelsHaveNoWidth) {
+  const std::vector<FoldPair> pairs = {{.image = 0, .equal = true}, {.image = 1, .equal = true}};
+  const MegeIntervals intervals = mege_intervals(pairs, 2);
+  EXPECT_EQ(intervals.mege.low, 1);
+  EXPECT_EQ(intervals.mege.high, 1);
+  EXPECT_THAT(intervals.reco.reason, HasSubstr("no value"));
 }
 
 TEST(Mege, RefusesStudiesThatDoNotFitTogether) {

@@ -72,7 +72,7 @@ TEST(Stability, TheGradientOfALinearModelNeverMoves) {
     EXPECT_EQ(score.value, 0) << name;
     EXPECT_GT(score.parts.at("output_change"), 0) << name;
   }
-  for (const MapDistance distance : {MapDistance::l1, MapDistance::l2, MapDistance::spearman})
+  for (const StabilityDistance distance : {StabilityDistance::l1, StabilityDistance::l2, StabilityDistance::spearman})
     EXPECT_NEAR(average_stability(saliency.map(), {.distance = distance}).value, 0, 1e-12);
 }
 
@@ -88,7 +88,7 @@ TEST(AverageStability, IsTheMeanDistance) {
     const AverageStabilityOptions options{.samples = 7, .radius = 0.3, .centred = centred, .seed = 5};
     EXPECT_NEAR(average_stability(saliency.map(), options).value, sum_l2 / 7, 1e-5);
     AverageStabilityOptions in_l1 = options;
-    in_l1.distance = MapDistance::l1;
+    in_l1.distance = StabilityDistance::l1;
     EXPECT_NEAR(average_stability(saliency.map(), in_l1).value, sum_l1 / 7, 1e-5);
   }
 }
@@ -104,7 +104,7 @@ TEST(AverageStability, SpearmanIsOneLessTheRankCorrelation) {
     turned += (changed[0][0] > changed[0][1]).item<bool>();
   }
   ASSERT_GT(turned, 0);
-  EXPECT_NEAR(average_stability(saliency.map(), {.distance = MapDistance::spearman}).value,
+  EXPECT_NEAR(average_stability(saliency.map(), {.distance = StabilityDistance::spearman}).value,
               0.5 * static_cast<double>(turned) / 20, 1e-9);
 }
 
@@ -236,7 +236,8 @@ TEST(Stability, CountsWhatIsRun) {
 TEST(Stability, WhatCannotBeComparedHasNoValue) {
   const LinearScorer flat(at::full({1, 3, 4}, 2.0f));
   const Explained constant("saliency", flat, at::rand({1, 3, 4}));
-  EXPECT_THAT(average_stability(constant.map(), {.distance = MapDistance::spearman}).undefined, HasSubstr("constant"));
+  EXPECT_THAT(average_stability(constant.map(), {.distance = StabilityDistance::spearman}).undefined,
+              HasSubstr("constant"));
   const LinearScorer nothing(at::zeros({1, 3, 4}));
   const Explained zero("saliency", nothing, at::rand({1, 3, 4}));
   EXPECT_THAT(max_sensitivity(zero.map()).undefined, HasSubstr("zero everywhere"));
@@ -244,7 +245,7 @@ TEST(Stability, WhatCannotBeComparedHasNoValue) {
   // A gradient that is constant as soon as the input is brighter.
   const CallableScorer clipped([](const Tensor& x) { return x.clamp(0, 1).square().flatten(1).sum(1, true); });
   const Explained edge("saliency", clipped, at::full({1, 3, 4}, 1.0f) - at::rand({1, 3, 4}) * 1e-3);
-  const MetricScore score = average_stability(edge.map(), {.radius = 50, .distance = MapDistance::spearman});
+  const MetricScore score = average_stability(edge.map(), {.radius = 50, .distance = StabilityDistance::spearman});
   EXPECT_TRUE(std::isnan(score.value));
   EXPECT_THAT(score.undefined, HasSubstr("of 20 neighbours cannot be compared"));
 }
@@ -265,8 +266,9 @@ TEST(Stability, RefusesWhatItCannotJudge) {
 TEST(Stability, StringsAndTypedCallsAreTheSame) {
   const Explained saliency("saliency", half_square(), at::rand({1, 3, 4}) + 1);
   const auto metric = parse_metric("average_stability:samples=3,distance=l1,centred=true");
-  EXPECT_EQ(metric->score(saliency.map()).value,
-            average_stability(saliency.map(), {.samples = 3, .centred = true, .distance = MapDistance::l1}).value);
+  EXPECT_EQ(
+      metric->score(saliency.map()).value,
+      average_stability(saliency.map(), {.samples = 3, .centred = true, .distance = StabilityDistance::l1}).value);
   EXPECT_EQ(parse_metric(metric->canonical())->canonical(), metric->canonical());
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <span>
 #include <vector>
 
 #include "attribution/random.h"
@@ -167,6 +168,58 @@ TEST(Bootstrap, RefusesWhatIsNoIntervalOrNoBootstrap) {
   EXPECT_THAT(message_of<UsageError>([] { bootstrap_mean(kSkewed, {.resamples = 99}); }), HasSubstr("found 99"));
   EXPECT_THAT(message_of<UsageError>([] { bootstrap_mean(kSkewed, {.level = 1}); }), HasSubstr("found level 1"));
   EXPECT_THAT(message_of<UsageError>([] { bootstrap_mean(kSkewed, {.level = kNaN}); }), HasSubstr("found level nan"));
+}
+
+double weighted_mean(const std::vector<double>& values, std::span<const int64_t> counts) {
+  double sum = 0, count = 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    sum += static_cast<double>(counts[i]) * values[i];
+    count += static_cast<double>(counts[i]);
+  }
+  return sum / count;
+}
+
+TEST(BootstrapStatistic, OfAMeanIsThatOfTheMean) {
+  const Aggregate of_mean = bootstrap_mean(kSkewed, {.seed = 5});
+  const BootstrapInterval result = bootstrap_statistic(
+      10, [](std::span<const int64_t> counts) { return weighted_mean(kSkewed, counts); }, {.seed = 5});
+  EXPECT_NEAR(result.low, of_mean.low, 1e-12);
+  EXPECT_NEAR(result.high, of_mean.high, 1e-12);
+  EXPECT_EQ(result.reason, "");
+}
+
+TEST(BootstrapStatistic, FollowsAMonotoneFunctionOfTheMean) {
+  // Levels hardly move (the acceleration is that of another scale): the ends are those of the mean, turned round.
+  const Aggregate of_mean = bootstrap_mean(kSkewed);
+  const BootstrapInterval result =
+      bootstrap_statistic(10, [](std::span<const int64_t> counts) { return 1 / (1 + weighted_mean(kSkewed, counts)); });
+  EXPECT_NEAR(result.low, 1 / (1 + of_mean.high), 0.05);
+  EXPECT_NEAR(result.high, 1 / (1 + of_mean.low), 0.05);
+}
+
+TEST(BootstrapStatistic, ThatNeverChangesHasAnIntervalOfWidthZero) {
+  const BootstrapInterval result = bootstrap_statistic(5, [](std::span<const int64_t>) { return 1.0; });
+  EXPECT_EQ(result.low, 1);
+  EXPECT_EQ(result.high, 1);
+}
+
+TEST(BootstrapStatistic, WithoutAValueSaysWhyThereIsNoInterval) {
+  const auto reason = [](int64_t images, const ImageStatistic& statistic) {
+    const BootstrapInterval result = bootstrap_statistic(images, statistic, {.resamples = 1000});
+    EXPECT_TRUE(std::isnan(result.low) && std::isnan(result.high));
+    return result.reason;
+  };
+  EXPECT_THAT(reason(1, [](std::span<const int64_t>) { return 1.0; }), HasSubstr("nothing to resample"));
+  EXPECT_THAT(reason(5, [](std::span<const int64_t>) { return kNaN; }), HasSubstr("no value"));
+  // Absent from 1 / e of the resamples.
+  const auto first = [](std::span<const int64_t> counts) { return counts[0] > 0 ? 1.0 : kNaN; };
+  EXPECT_THAT(reason(20, first), HasSubstr("of 1000 resamples"));
+  // Few resamples lack it, but the jackknife does.
+  const auto all_once = [](std::span<const int64_t> counts) {
+    const auto most = *std::max_element(counts.begin(), counts.end());
+    return most == 1 && counts[0] == 0 ? kNaN : 1.0;
+  };
+  EXPECT_THAT(reason(20, all_once), HasSubstr("one image alone"));
 }
 
 }  // namespace
