@@ -1,11 +1,13 @@
 """Writes the seeds of the fuzz targets, from what the other tests have: nothing of it is checked in."""
 
 import importlib.util
+import io
 import json
 import struct
 import sys
 from pathlib import Path
 
+import numpy
 import onnx
 import onnx.numpy_helper
 
@@ -196,6 +198,31 @@ def records():
         yield f"{layout}.json", json.dumps({"output": output}).encode()
 
 
+def evidence():
+    yield "boxes.csv", b"image,x0,y0,x1,y1,label\na.png,1,2,5,6.5,cat\nb.png,0,0,8,8,dog\n"
+    coco = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "categories": [{"id": 3, "name": "cat"}],
+        "annotations": [{"image_id": 1, "category_id": 3, "bbox": [1, 2, 4, 4.5]}],
+    }
+    yield "coco.json", json.dumps(coco).encode()
+    yield "fixations.csv", b"image,viewer,fixation,x,y,duration_ms\na.png,1,1,3.5,2.5,246\na.png,2,1,7,7,90\n"
+    map_file = io.BytesIO()
+    numpy.save(map_file, numpy.arange(12, dtype=numpy.float32).reshape(3, 4))
+    yield "map.npy", map_file.getvalue()
+    yield "categories.json", json.dumps({"cat": {"classes": [281, 282]}, "dog": {"classes": [207]}}).encode()
+    heading = "observer,image,shape,texture,response,reaction_time_s"
+    answers = ("subject-1,cat1-dog2.png,cat,dog,cat,0.8", "subject-2,cat1-dog2.png,cat,dog,na,NaN")
+    yield "responses.csv", "\n".join([heading, *answers, "alexnet,cat1-dog2.png,cat,dog,dog,NaN"]).encode()
+    folds = {
+        "format": "vitrail-folds",
+        "version": 1,
+        "models": ["table.csv", "table.json"],
+        "images": [{"path": "map.npy", "label": 3, "fold": 0}, {"path": "table.csv", "label": "cat", "fold": 1}],
+    }
+    yield "folds.json", json.dumps(folds).encode()
+
+
 def write(target: str, seeds, folder: Path) -> None:
     (folder / target).mkdir(parents=True, exist_ok=True)
     for name, seed in seeds:
@@ -207,6 +234,7 @@ def write_all(folder: Path) -> None:
     write("onnx", texts(), folder)
     write("external_data", external_data(), folder)
     write("record", records(), folder)
+    write("evidence", evidence(), folder)
     for target, ending in IMAGES.items():
         images = (ROOT / "tests" / "data" / "images").glob(f"*.{ending}")
         write(target, ((image.name, image.read_bytes()) for image in images), folder)
