@@ -45,8 +45,8 @@ struct FixationMapOptions {
 Fixations read_fixations(const std::filesystem::path& file);
 
 /// float64 [K,H,W] at the size of the model's input: one map a viewer, in the order of their names; in float32 all that
-/// lies far from a fixation would be 0, and equal. Viewers who never looked at the part of the photo that the model sees
-/// have none; undefined where nobody did.
+/// lies far from a fixation would be 0, and equal. Viewers who never looked at the part of the photo that the model
+/// sees have none; undefined where nobody did.
 Tensor fixation_maps(std::span<const Fixation> fixations, const PreparedImage& photo,
                      const FixationMapOptions& options = {});
 
