@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <map>
 
 #include "base/display.h"
 #include "base/text.h"
 #include "evaluation/evaluation_report.h"
+#include "evaluation/row_labels.h"
 #include "evaluation/svg_plots.h"
 #include "report/atomic_file.h"
 #include "report/html_style.h"
@@ -44,21 +44,6 @@ constexpr double kAlike = 0.5;
 std::string family_of(const std::string& metric) { return parse_metric(metric)->info().family; }
 
 bool is_control(const std::string& name) { return name == "random" || name == "edges" || name == "centre"; }
-
-/// What tells rows with the same name apart: the name where it is the only one, else the whole string.
-class Labels {
- public:
-  explicit Labels(const std::vector<std::string>& canonical) {
-    std::map<std::string, int> uses;
-    for (const std::string& text : canonical) ++uses[name_of(text)];
-    for (const std::string& text : canonical) labels_[text] = uses[name_of(text)] == 1 ? name_of(text) : text;
-  }
-  const std::string& operator()(const std::string& canonical) const { return labels_.at(canonical); }
-
- private:
-  static std::string name_of(const std::string& canonical) { return canonical.substr(0, canonical.find(':')); }
-  std::map<std::string, std::string> labels_;
-};
 
 /// The rows as a table.
 class Page {
@@ -229,7 +214,7 @@ class Page {
 
   const Evaluation& evaluation_;
   const std::vector<std::string>&methods_, &metrics_;
-  Labels method_label_, metric_label_;
+  RowLabels method_label_, metric_label_;
 };
 
 std::string head(const Evaluation& evaluation, const EvaluationRun& run) {

@@ -9,6 +9,7 @@
 
 #include "base/display.h"
 #include "base/ranks.h"
+#include "evaluation/row_labels.h"
 
 namespace vitrail {
 
@@ -219,10 +220,16 @@ std::string Evaluation::table() const {
     if (std::isnan(a->mean) || std::isnan(b->mean)) return !std::isnan(a->mean) && std::isnan(b->mean);
     return a->direction == Direction::higher ? a->mean > b->mean : a->mean < b->mean;
   });
+  std::vector<std::string> all_metrics, all_methods;
+  for (const EvaluationRow& row : rows) {
+    all_metrics.push_back(row.metric);
+    all_methods.push_back(row.method);
+  }
+  const RowLabels metric_label(all_metrics), method_label(all_methods);
   for (const EvaluationRow* row : sorted) {
     const std::string direction = row->direction == Direction::higher ? " (higher)" : " (lower)";
     const std::string missing = row->undefined > 0 ? ", " + std::to_string(row->undefined) + " undefined" : "";
-    lines.push_back({row->metric_name + direction, row->method_name, show_number(row->mean),
+    lines.push_back({metric_label(row->metric) + direction, method_label(row->method), show_number(row->mean),
                      std::isnan(row->low) ? "" : show_number(row->low) + " to " + show_number(row->high),
                      std::to_string(row->n) + missing, show_duration(row->seconds)});
   }
