@@ -30,7 +30,7 @@ namespace fs = std::filesystem;
 struct EvaluateArguments {
   ModelArguments model;
   ImageArguments images;
-  PlanArguments plan;
+  PlanArguments plan = PlanArguments::of_whole_images();
   EvidenceArguments evidence;
   std::vector<std::string> methods, metrics;
   std::string target = "top1", out = "out/evaluation", shard = "1/1";
@@ -82,7 +82,7 @@ class EvaluateCommand {
     if (arguments_.until_settled && shard_.of > 1)
       throw UsageError("--until-settled looks at all photos in their order; it does not go with --shard.");
     execution_.batch = arguments_.batch;
-    execution_.incremental = false;  // what pays is found by timing, and would not be the same after a resumption
+    execution_.incremental = arguments_.plan.incremental == "auto";
     arguments_.model.check();
     arguments_.plan.check();
     photos_ = arguments_.images.find();

@@ -94,6 +94,30 @@ def test_the_table_names_every_method(net, photos, tmp_path):
         assert word in run.stdout
 
 
+def test_namesakes_are_told_apart_by_their_options(net, photos, tmp_path):
+    metrics = "deletion:steps=4,deletion:steps=8,insertion"
+    run = evaluate(net, photos, tmp_path / "out", "-m", "saliency,random:seed=1,random:seed=2", "--metric", metrics)
+    for words in ("deletion:steps=4 (lower)", "deletion:steps=8 (lower)", "random:seed=2", "\ninsertion (higher)"):
+        assert words in run.stdout, run.stdout
+
+
+def test_what_differs_is_computed_only_where_that_is_asked_for(net, photos, tmp_path):
+    """`--incremental auto` gives equal scores up to rounding, and run.json says so."""
+    options = ("-m", "saliency", "--metric", "region_perturbation")
+    values, plans = {}, {}
+    for name, choice in {"default": (), "none": ("--incremental", "none"), "auto": ("--incremental", "auto")}.items():
+        evaluate(net, photos, tmp_path / name, *options, *choice)
+        lines = (tmp_path / name / "scores.jsonl").read_text().splitlines()
+        values[name] = [json.loads(line)["methods"][0]["scores"][0]["value"] for line in lines]
+        plans[name] = json.loads((tmp_path / name / "run.json").read_text())["run"]["plan"]["asked"]
+    assert plans == {"default": "auto, whole images", "none": "auto, whole images", "auto": "auto"}
+    assert values["default"] == values["none"]
+    assert values["auto"] == pytest.approx(values["none"], abs=1e-5)
+    refused = evaluate(net, photos, tmp_path / "none", *options, "--incremental", "auto", code=2)
+    assert "whole images" in refused.stderr
+    assert "none (default)" in " ".join(vitrail("evaluate", "--help").stdout.split())
+
+
 class References(html.parser.HTMLParser):
     """What a page refers to, and its elements."""
 
