@@ -113,7 +113,7 @@ class Page {
                        people + interval_plot(intervals) +
                        curve_plot(curves, "share of the pixels, as the metric takes them");
     if (!reasons.empty()) text += tag("ul", "", reasons);
-    return tag("section", "", text + pairs(metric));
+    return tag("section", "", text + variances(metric) + pairs(metric));
   }
 
   const std::vector<std::string>& metrics() const { return metrics_; }
@@ -189,6 +189,23 @@ class Page {
                                                : "Better than every control: " + join(better_than_all) + ".";
     if (!worse_than_one.empty()) text += " Worse than a control: " + join(worse_than_one) + ".";
     return text;
+  }
+
+  /// Of methods that were explained with several seeds.
+  std::string variances(const std::string& metric) const {
+    std::string body;
+    for (const std::string& method : methods_) {
+      const EvaluationRow& r = row(method, metric);
+      if (!r.has_split()) continue;
+      body += tag("tr", "",
+                  tag("td", "", escape_html(method_label_(method))) + tag("td", "", show_number(r.variance_images)) +
+                      tag("td", "", show_number(r.variance_sampling)));
+    }
+    if (body.empty()) return "";
+    const std::string head = "<tr><th>method</th><th>between photos</th><th>between draws</th></tr>";
+    return tag("details", "",
+               tag("summary", "", "Photos or draws: where the spread comes from") +
+                   tag("p", "", EvaluationRow::meaning_of_split()) + tag("table", "scores", head + body));
   }
 
   std::string pairs(const std::string& metric) const {

@@ -118,6 +118,45 @@ def test_what_differs_is_computed_only_where_that_is_asked_for(net, photos, tmp_
     assert "none (default)" in " ".join(vitrail("evaluate", "--help").stdout.split())
 
 
+def test_repeats_divide_the_spread_and_go_on_with_the_same_bytes(net, photos, tmp_path):
+    options = ("-m", "saliency,random", "--metric", "deletion:steps=4", "--repeats", "3")
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run = evaluate(net, photos, whole, *options)
+    assert "var. photos" in run.stdout and "var. draws" in run.stdout
+    assert "where the spread comes from" in (whole / "report.html").read_text()
+    for line in map(json.loads, (whole / "scores.jsonl").read_text().splitlines()):
+        saliency, drawn = line["methods"]
+        assert "repeats" not in saliency
+        values = drawn["repeats"][0]
+        assert len(set(values)) == 3
+        assert drawn["scores"][0]["value"] == pytest.approx(sum(values) / 3)
+    rows = json.loads((whole / "evaluation.json").read_text())["rows"]
+    assert (rows[0]["variance_images"], rows[0]["variance_sampling"]) == (None, None)
+    assert rows[1]["variance_sampling"] > 0
+    assert rows[1]["forwards"] == 3 * 5  # of all repeats together
+    # A second and a third seed, each a run of its own.
+    second = evaluate(net, photos, tmp_path / "second", "-m", "random:seed=2", "--metric", "deletion:steps=4", "--json")
+    lines = [json.loads(line) for line in (whole / "scores.jsonl").read_text().splitlines()]
+    mean = sum(line["methods"][1]["repeats"][0][1] for line in lines) / 9
+    assert document(second)["rows"][0]["mean"] == pytest.approx(mean)
+    # Killed after two photos it goes on; in shards it is the same.
+    killed = tmp_path / "killed"
+    shutil.copytree(whole, killed)
+    written = (whole / "scores.jsonl").read_bytes()
+    (killed / "scores.jsonl").write_bytes(b"".join(written.splitlines(keepends=True)[:2]) + b'{"place": 2, "pa')
+    evaluate(net, photos, killed, *options)
+    assert (killed / "scores.jsonl").read_bytes() == written
+    parts.mkdir()
+    shutil.copy(whole / "run.json", parts)
+    for number in (1, 2):
+        evaluate(net, photos, parts, *options, "--shard", f"{number}/2")
+    merged = vitrail("evaluate", "merge", parts, "--json")
+    assert (parts / "scores.jsonl").read_bytes() == written
+    assert without_seconds(document(merged))["rows"] == without_seconds({"rows": rows})["rows"]
+    other = evaluate(net, photos, whole, *options[:-1], "2", code=2)
+    assert "the repeats" in other.stderr
+
+
 class References(html.parser.HTMLParser):
     """What a page refers to, and its elements."""
 
