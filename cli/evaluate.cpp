@@ -30,12 +30,12 @@ namespace fs = std::filesystem;
 struct EvaluateArguments {
   ModelArguments model;
   ImageArguments images;
-  PlanArguments plan;
+  PlanArguments plan = PlanArguments::of_whole_images();
   EvidenceArguments evidence;
   std::vector<std::string> methods, metrics;
   std::string target = "top1", out = "out/evaluation", shard = "1/1";
   std::optional<uint64_t> seed;
-  int64_t batch = 8, limit = 0;
+  int64_t batch = 8, limit = 0, repeats = 1;
   double margin = 0;
   bool until_settled = false, json = false, quiet = false, force = false;
 };
@@ -82,7 +82,7 @@ class EvaluateCommand {
     if (arguments_.until_settled && shard_.of > 1)
       throw UsageError("--until-settled looks at all photos in their order; it does not go with --shard.");
     execution_.batch = arguments_.batch;
-    execution_.incremental = false;  // what pays is found by timing, and would not be the same after a resumption
+    execution_.incremental = arguments_.plan.incremental == "auto";
     arguments_.model.check();
     arguments_.plan.check();
     photos_ = arguments_.images.find();
@@ -130,6 +130,7 @@ class EvaluateCommand {
     run.boxes = evidence_.boxes;
     run.human_maps = evidence_.human_maps;
     if (evidence_.has_fixations()) run.fixation_sigma = evidence_.fixation_sigma;
+    run.repeats = arguments_.repeats;
     for (const Photo& photo : photos_) run.photos.push_back(photo.path.string());
     return run;
   }
@@ -214,8 +215,9 @@ class EvaluateCommand {
     if (problem.empty()) {
       try {
         const Image image = arguments_.images.read(photo.path);
-        evaluation = evaluate_photo(model, image, methods_, metrics_, arguments_.target,
-                                    evidence_.of(photo.path, model.prepare(image)), execution_, refused_);
+        evaluation =
+            evaluate_photo(model, image, methods_, metrics_, arguments_.target,
+                           evidence_.of(photo.path, model.prepare(image)), execution_, refused_, arguments_.repeats);
       } catch (const InputError& error) {
         problem = error.what();
         const std::string path = photo.path.string();
@@ -292,6 +294,11 @@ Command evaluate_command(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   evaluate->add_option("--seed", arguments->seed, "seed of every method and metric that does not name its own")
       ->check(CLI::NonNegativeNumber);
+  evaluate
+      ->add_option("--repeats", arguments->repeats,
+                   "explains with every method that draws numbers this often, with other seeds, and says how much of "
+                   "the spread of scores comes from the draws (default: 1)")
+      ->check(CLI::Range(1, 1000));
   evaluate->add_option("--batch", arguments->batch, "samples a forward (default: 8)")->check(CLI::Range(1, 65536));
   evaluate
       ->add_option("--shard", arguments->shard,

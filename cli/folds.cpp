@@ -31,7 +31,7 @@ namespace fs = std::filesystem;
 
 struct FoldsArguments {
   ModelArguments model;
-  PlanArguments plan;
+  PlanArguments plan = PlanArguments::of_whole_images();
   std::string manifest, distance = "sqrt_abs_spearman", out = "out/folds";
   std::vector<std::string> methods;
   std::optional<uint64_t> seed;
@@ -79,7 +79,7 @@ class FoldsCommand {
     result_.options = {.distance = parse_map_distance(arguments_.distance), .strict = arguments_.strict};
     result_.manifest = arguments_.manifest;
     execution_.batch = arguments_.batch;
-    execution_.incremental = false;  // what pays is found by timing, and would not be the same after a resumption
+    execution_.incremental = arguments_.plan.incremental == "auto";
     manifest_ = read_fold_manifest(arguments_.manifest);
     model_at(0).check();
     arguments_.plan.check();

@@ -45,6 +45,12 @@ std::string read_incremental(const std::string& path) {
 
 }  // namespace
 
+PlanArguments PlanArguments::of_whole_images() {
+  PlanArguments arguments;
+  arguments.incremental = "none";
+  return arguments;
+}
+
 void PlanArguments::add_to(CLI::App& app) {
   app.add_option("--plan", plan,
                  "how scores are computed: auto (default), a plan made for this machine; none, the graph as it is; or "
@@ -55,8 +61,10 @@ void PlanArguments::add_to(CLI::App& app) {
                  "device computes in it, fp16 on CUDA devices")
       ->check(CLI::IsMember({"float32", "bf16", "fp16"}));
   app.add_option("--incremental", incremental,
-                 "images that differ little from known ones: auto (default), compute what differs where that is found "
-                 "to pay; none, always whole images")
+                 "images that differ little from known ones: auto" +
+                     std::string(incremental == "auto" ? " (default)" : "") +
+                     ", compute what differs where that is found to pay; none" +
+                     (incremental == "none" ? " (default)" : "") + ", always whole images")
       ->check(CLI::IsMember({"auto", "none"}));
 }
 

@@ -14,6 +14,10 @@ namespace vitrail::cli {
 struct PlanArguments {
   std::string plan = "auto", precision = "float32", incremental = "auto";
 
+  /// Where a run that goes on must give the same bytes: what pays is found by timing, and not the same every time.
+  static PlanArguments of_whole_images();
+
+  /// With the values that the members have as the defaults.
   void add_to(CLI::App& app);
 
   /// What can be known beforehand: a file named is there and holds a plan.

@@ -18,6 +18,7 @@
 #include <vitrail/report.h>
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -44,6 +45,9 @@ struct MethodEvaluation {
   double seconds = 0;                      ///< of the map
   std::vector<MetricScore> scores = {};    ///< one a metric
   std::vector<double> score_seconds = {};  ///< likewise
+  /// Where the method was explained with several seeds: the values of each score, a seed a value. `scores` are their
+  /// means, and costs are of all of them together.
+  std::vector<std::vector<double>> repeats = {};
 };
 
 struct PhotoEvaluation {
@@ -71,12 +75,20 @@ MethodEvaluation judge(const Explanation& explanation, MetricCase map, const Sco
 /// human_ceiling() of every metric of human alignment, by its canonical string. `maps`: [K,H,W] of K >= 2 people.
 std::map<std::string, double> human_ceilings(const Metrics& metrics, const Tensor& maps);
 
+/// The method with another seed, `by` more than its own; null where it draws nothing.
+std::unique_ptr<Method> reseeded(const Method& method, uint64_t by);
+
+/// One method with several seeds as one evaluation. A score is the mean of its values, and undefined where one of them
+/// is, with that reason; so are its parts; curves are means where all have one of the same places.
+MethodEvaluation average_repeats(const std::vector<MethodEvaluation>& repeats);
+
 /// Explains the photo with every method and judges every map with every metric. `target` must stand for one target.
-/// Methods and metrics that the model or the evidence does not allow are errors, or left out with the reason. Throws
-/// CancelledError.
+/// Methods and metrics that the model or the evidence does not allow are errors, or left out with the reason. Methods
+/// that draw numbers are explained `repeats` times, with the seeds seed, seed + 1 ... Throws CancelledError.
 PhotoEvaluation evaluate_photo(const Model& model, const Image& image, const Methods& methods, const Metrics& metrics,
                                const std::string& target = "top1", const PhotoEvidence& evidence = {},
-                               const Execution& execution = {}, WhereRefused refused = WhereRefused::fail);
+                               const Execution& execution = {}, WhereRefused refused = WhereRefused::fail,
+                               int64_t repeats = 1);
 
 /// The scores of one method by one metric, a photo a value, without photos that have a problem; NaN where there is
 /// none.
@@ -101,6 +113,13 @@ struct EvaluationRow {
   double seconds = 0;                              ///< likewise
   double map_seconds = 0;                          ///< of the map alone
   std::vector<double> curve_x = {}, curve_y = {};  ///< mean over photos, of metrics with curves of one length
+  /// split_variance() of a score: between photos, and between maps of one photo with other seeds. NaN where the method
+  /// draws nothing or was explained once.
+  double variance_images = std::numeric_limits<double>::quiet_NaN();
+  double variance_sampling = std::numeric_limits<double>::quiet_NaN();
+
+  bool has_split() const;
+  static std::string meaning_of_split();
 };
 
 /// Two methods on the same photos.

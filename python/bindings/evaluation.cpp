@@ -99,7 +99,8 @@ void bind_evaluation(py::module_& module) {
       .def_readonly("backwards", &MethodEvaluation::backwards)
       .def_readonly("seconds", &MethodEvaluation::seconds)
       .def_readonly("scores", &MethodEvaluation::scores)
-      .def_readonly("score_seconds", &MethodEvaluation::score_seconds);
+      .def_readonly("score_seconds", &MethodEvaluation::score_seconds)
+      .def_readonly("repeats", &MethodEvaluation::repeats);
 
   py::class_<PhotoEvaluation>(module, "PhotoEvaluation")
       .def(py::init([](const std::string& path, const std::string& problem, std::vector<MethodEvaluation> methods,
@@ -113,6 +114,10 @@ void bind_evaluation(py::module_& module) {
       .def_readonly("methods", &PhotoEvaluation::methods)
       .def_readonly("ceilings", &PhotoEvaluation::ceilings);
 
+  module.def(
+      "reseeded", [](const SharedMethod& method, uint64_t by) { return SharedMethod(reseeded(*method, by)); },
+      py::arg("method"), py::arg("by"));
+  module.def("average_repeats", &average_repeats, py::arg("repeats"));
   module.def("as_probability", &as_probability, py::arg("target"));
   module.def("truth_of_target", &truth_of_target, py::arg("target"), py::arg("photo"));
   module.def("mean_human_map", &mean_human_map, py::arg("maps"));
@@ -162,7 +167,9 @@ void bind_evaluation(py::module_& module) {
       .def_readonly("backwards", &EvaluationRow::backwards)
       .def_readonly("seconds", &EvaluationRow::seconds)
       .def_readonly("curve_x", &EvaluationRow::curve_x)
-      .def_readonly("curve_y", &EvaluationRow::curve_y);
+      .def_readonly("curve_y", &EvaluationRow::curve_y)
+      .def_readonly("variance_images", &EvaluationRow::variance_images)
+      .def_readonly("variance_sampling", &EvaluationRow::variance_sampling);
 
   py::class_<EvaluationComparison>(module, "EvaluationComparison", "Two methods on the same photos.")
       .def_readonly("metric", &EvaluationComparison::metric)

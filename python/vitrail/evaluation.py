@@ -29,7 +29,8 @@ class Evaluation:
     ----------
     rows
         One a method and metric: ``.method``, ``.metric``, ``.direction``, ``.mean``, ``.low``, ``.high``, ``.n``,
-        ``.undefined`` (photos without a value), ``.reasons``, ``.forwards`` and ``.seconds`` a photo.
+        ``.undefined`` (photos without a value), ``.reasons``, ``.forwards`` and ``.seconds`` a photo; with ``repeats``
+        ``.variance_images`` and ``.variance_sampling``, else NaN.
     comparisons
         One a metric and pair of methods: ``.difference``, ``.low``, ``.high``, ``.p``, ``.adjusted_p``, ``.effect``,
         ``.better`` (empty where that is open).
@@ -115,10 +116,12 @@ class _Judge:
         target: str,
         batch: int,
         leave_out: bool,
+        repeats: int,
     ) -> None:
         self.model = _explainable(model)
         self.methods, self.metrics, self.target = methods, metrics, target
         self.batch, self.leave_out = batch, leave_out
+        self.repeats = repeats
         self.black_box = _native.parse_methods("occlusion", None)[0].info
 
     def image(
@@ -140,22 +143,25 @@ class _Judge:
         probability = None
         if probable is not None:
             probability = self.model.scorer([probable], subject, self.black_box, self.batch)
-        found = []
-        for method in self.methods:
+
+        def judged(method: _native.Method) -> _native.MethodEvaluation:
             scorer = self.model.scorer(targets, subject, method.info, self.batch)
             try:
                 explanation = method.explain(scorer, subject.prepared.input, execution)[0]
             except (UsageError, ModelError) as error:
                 if not self.leave_out:
                     raise
-                found.append(_native.MethodEvaluation(str(error)))
-                continue
-            found.append(
-                _native.judge(
-                    explanation, scorer, probability, fast, subject.prepared.input, method, native, targets[0], truth,
-                    human_map, self.metrics, self.leave_out, execution,
-                )
+                return _native.MethodEvaluation(str(error))
+            return _native.judge(
+                explanation, scorer, probability, fast, subject.prepared.input, method, native, targets[0], truth,
+                human_map, self.metrics, self.leave_out, execution,
             )  # fmt: skip
+
+        found = []
+        for method in self.methods:
+            seeds = [_native.reseeded(method, by) for by in range(1, self.repeats)]
+            drawn = [judged(method), *(judged(other) for other in seeds if other)]
+            found.append(drawn[0] if len(drawn) == 1 else _native.average_repeats(drawn))
         return found
 
 
@@ -169,6 +175,7 @@ def evaluate(
     truths: Mapping[int, Plane] | Sequence[Plane | None] | Literal["target"] | None = None,
     human_maps: Mapping[int, Plane] | Sequence[Plane | None] | None = None,
     seed: int | None = None,
+    repeats: int = 1,
     batch: int = 8,
     level: float = 0.95,
     resamples: int = 2000,
@@ -197,6 +204,10 @@ def evaluate(
         mean, and people with each other (``ceilings``).
     seed
         Of every method and metric that draws numbers and does not name its own.
+    repeats
+        How often every method that draws numbers explains an image, with the seeds ``seed``, ``seed + 1`` ...: scores
+        and maps' costs are then means and sums of all, and the rows say how much of the variance of a score is between
+        images (``variance_images``) and how much between maps of one image (``variance_sampling``).
     level, resamples
         Of the bootstrap intervals.
 
@@ -208,6 +219,8 @@ def evaluate(
     """
     if isinstance(truths, str) and truths != "target":
         raise UsageError(f'truths is {truths!r}; expected regions, or "target".')
+    if repeats < 1:
+        raise UsageError(f"repeats is {repeats}; expected at least 1.")
     strings = target_strings(target)
     parsed = parse_methods(methods, seed)
     text = metrics if isinstance(metrics, str) else ",".join(metrics)
@@ -215,7 +228,7 @@ def evaluate(
     everything = "all" in text.split(",") or "all" in ",".join(
         [methods] if isinstance(methods, str) else methods
     ).split(",")
-    judge = _Judge(model, parsed, judged_by, strings[0], batch, everything)
+    judge = _Judge(model, parsed, judged_by, strings[0], batch, everything, repeats)
     cancellation = cancellation or Cancellation()
     found: list[_native.PhotoEvaluation] = []
     with torch.inference_mode(False), cancelled_by_interrupts(cancellation) as came, listening(progress) as listener:

@@ -77,7 +77,9 @@ std::map<std::string, double> human_ceilings(const Metrics& metrics, const Tenso
 
 PhotoEvaluation evaluate_photo(const Model& model, const Image& image, const Methods& methods, const Metrics& metrics,
                                const std::string& target, const PhotoEvidence& evidence, const Execution& execution,
-                               WhereRefused refused) {
+                               WhereRefused refused, int64_t repeats) {
+  if (repeats < 1)
+    throw UsageError("evaluate_photo: found " + std::to_string(repeats) + " repeats, expected at least 1.");
   const PreparedImage prepared = model.prepare(image);
   PhotoEvaluation photo{.path = image.path, .sha256 = image.sha256, .target = only_target(model, prepared, target)};
   Tensor human_map = evidence.human_map;
@@ -89,28 +91,33 @@ PhotoEvaluation evaluate_photo(const Model& model, const Image& image, const Met
   const auto by_plan = model.probe({photo.target}), by_graph = model.without_plan().probe({photo.target});
   std::unique_ptr<Probe> probability;
   if (const auto target_probability = as_probability(photo.target)) probability = model.probe({*target_probability});
-  for (const auto& method : methods) {
-    const Probe& probe = method->info().uses_plan() ? *by_plan : *by_graph;
+  const auto evaluate = [&](const Method& method) {
+    const Probe& probe = method.info().uses_plan() ? *by_plan : *by_graph;
     std::vector<Explanation> explanations;
     try {
-      explanations = method->explain(probe, prepared.input, execution);
+      explanations = method.explain(probe, prepared.input, execution);
     } catch (const Error& error) {
       const bool of_model = error.exit_code() == ExitCode::usage || error.exit_code() == ExitCode::model;
       if (refused == WhereRefused::fail || !of_model) throw;
-      photo.methods.push_back({.refused = error.what()});
-      continue;
+      return MethodEvaluation{.refused = error.what()};
     }
     if (execution.cancelled && execution.cancelled->load()) throw CancelledError();
     const MetricCase map{.scorer = &probe,
                          .probability = probability.get(),
                          .input = prepared.input[0],
-                         .method = method.get(),
+                         .method = &method,
                          .model = &model,
                          .target = photo.target,
                          .truth = truth,
                          .human_map = human_map,
                          .execution = execution};
-    photo.methods.push_back(judge(explanations.at(0), map, *by_plan, metrics, refused));
+    return judge(explanations.at(0), map, *by_plan, metrics, refused);
+  };
+  for (const auto& method : methods) {
+    std::vector<MethodEvaluation> found = {evaluate(*method)};
+    for (int64_t r = 1; r < repeats && found[0].refused.empty(); ++r)
+      if (const auto other = reseeded(*method, static_cast<uint64_t>(r))) found.push_back(evaluate(*other));
+    photo.methods.push_back(found.size() == 1 ? std::move(found[0]) : average_repeats(found));
   }
   return photo;
 }

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <map>
 
 #include "base/display.h"
 #include "base/text.h"
 #include "evaluation/evaluation_report.h"
+#include "evaluation/row_labels.h"
 #include "evaluation/svg_plots.h"
 #include "report/atomic_file.h"
 #include "report/html_style.h"
@@ -44,21 +44,6 @@ constexpr double kAlike = 0.5;
 std::string family_of(const std::string& metric) { return parse_metric(metric)->info().family; }
 
 bool is_control(const std::string& name) { return name == "random" || name == "edges" || name == "centre"; }
-
-/// What tells rows with the same name apart: the name where it is the only one, else the whole string.
-class Labels {
- public:
-  explicit Labels(const std::vector<std::string>& canonical) {
-    std::map<std::string, int> uses;
-    for (const std::string& text : canonical) ++uses[name_of(text)];
-    for (const std::string& text : canonical) labels_[text] = uses[name_of(text)] == 1 ? name_of(text) : text;
-  }
-  const std::string& operator()(const std::string& canonical) const { return labels_.at(canonical); }
-
- private:
-  static std::string name_of(const std::string& canonical) { return canonical.substr(0, canonical.find(':')); }
-  std::map<std::string, std::string> labels_;
-};
 
 /// The rows as a table.
 class Page {
@@ -128,7 +113,7 @@ class Page {
                        people + interval_plot(intervals) +
                        curve_plot(curves, "share of the pixels, as the metric takes them");
     if (!reasons.empty()) text += tag("ul", "", reasons);
-    return tag("section", "", text + pairs(metric));
+    return tag("section", "", text + variances(metric) + pairs(metric));
   }
 
   const std::vector<std::string>& metrics() const { return metrics_; }
@@ -206,6 +191,23 @@ class Page {
     return text;
   }
 
+  /// Of methods that were explained with several seeds.
+  std::string variances(const std::string& metric) const {
+    std::string body;
+    for (const std::string& method : methods_) {
+      const EvaluationRow& r = row(method, metric);
+      if (!r.has_split()) continue;
+      body += tag("tr", "",
+                  tag("td", "", escape_html(method_label_(method))) + tag("td", "", show_number(r.variance_images)) +
+                      tag("td", "", show_number(r.variance_sampling)));
+    }
+    if (body.empty()) return "";
+    const std::string head = "<tr><th>method</th><th>between photos</th><th>between draws</th></tr>";
+    return tag("details", "",
+               tag("summary", "", "Photos or draws: where the spread comes from") +
+                   tag("p", "", EvaluationRow::meaning_of_split()) + tag("table", "scores", head + body));
+  }
+
   std::string pairs(const std::string& metric) const {
     std::string body;
     for (const EvaluationComparison& pair : evaluation_.comparisons) {
@@ -229,7 +231,7 @@ class Page {
 
   const Evaluation& evaluation_;
   const std::vector<std::string>&methods_, &metrics_;
-  Labels method_label_, metric_label_;
+  RowLabels method_label_, metric_label_;
 };
 
 std::string head(const Evaluation& evaluation, const EvaluationRun& run) {

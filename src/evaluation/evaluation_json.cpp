@@ -23,6 +23,8 @@ Json row_json(const EvaluationRow& row) {
           {"forwards", row.forwards},
           {"backwards", row.backwards},
           {"seconds", number_or_null(row.seconds)},
+          {"variance_images", number_or_null(row.variance_images)},
+          {"variance_sampling", number_or_null(row.variance_sampling)},
           {"method_string", row.method},
           {"metric_string", row.metric}};
 }

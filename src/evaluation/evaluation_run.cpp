@@ -12,7 +12,7 @@ namespace vitrail {
 namespace fs = std::filesystem;
 
 std::string EvaluationRun::to_json() const {
-  const nlohmann::ordered_json json = {
+  nlohmann::ordered_json json = {
       {"format", "vitrail-evaluation-run"},
       {"version", 1},
       {"vitrail", version()},
@@ -24,6 +24,7 @@ std::string EvaluationRun::to_json() const {
       {"human_maps", human_maps},
       {"fixation_sigma", fixation_sigma},
       {"photos", photos}};
+  if (repeats != 1) json["repeats"] = repeats;
   return to_text(json, 1);
 }
 
@@ -41,6 +42,7 @@ EvaluationRun EvaluationRun::from_json(const std::string& text, const std::strin
     run.boxes = json.at("boxes").get<std::string>();
     run.human_maps = json.at("human_maps").get<std::string>();
     run.fixation_sigma = json.value("fixation_sigma", 0.0);
+    run.repeats = json.value("repeats", int64_t{1});
     run.photos = json.at("photos").get<std::vector<std::string>>();
     return run;
   } catch (const nlohmann::json::exception& error) {
@@ -56,6 +58,7 @@ std::vector<std::string> differences_of_evaluations(const EvaluationRun& former,
   compare("content of the model", former.model_sha256, now.model_sha256);
   compare("preprocessing", nlohmann::json::parse(former.preprocess), nlohmann::json::parse(now.preprocess));
   compare("metrics", former.metrics, now.metrics);
+  compare("repeats", former.repeats, now.repeats);
   compare("list of photos", former.photos, now.photos);
   compare("masks", former.masks, now.masks);
   compare("boxes", former.boxes, now.boxes);

@@ -19,6 +19,7 @@ struct EvaluationRun {
   std::vector<std::string> metrics;  ///< canonical
   std::string masks, boxes, human_maps;  ///< where evidence comes from, as given; empty: none
   double fixation_sigma = 0;             ///< of human maps that are fixations; else 0
+  int64_t repeats = 1;                   ///< of every method that draws numbers
   std::vector<std::string> photos;       ///< all of them, of every shard
 
   std::string to_json() const;

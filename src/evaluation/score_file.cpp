@@ -77,7 +77,12 @@ OrderedJson json_of_method(const MethodEvaluation& method) {
   if (!method.refused.empty()) return {{"refused", method.refused}};
   OrderedJson scores = OrderedJson::array();
   for (const MetricScore& score : method.scores) scores.push_back(json_of_score(score));
-  return {{"forwards", method.forwards}, {"backwards", method.backwards}, {"scores", scores}};
+  OrderedJson json = {{"forwards", method.forwards}, {"backwards", method.backwards}, {"scores", scores}};
+  for (const auto& values : method.repeats) {
+    OrderedJson& list = json["repeats"].emplace_back(OrderedJson::array());
+    for (const double value : values) list.emplace_back(number_or_null(value));
+  }
+  return json;
 }
 
 MethodEvaluation method_of(const Json& json) {
@@ -87,6 +92,10 @@ MethodEvaluation method_of(const Json& json) {
   method.forwards = json.at("forwards").get<int64_t>();
   method.backwards = json.at("backwards").get<int64_t>();
   for (const Json& score : json.at("scores")) method.scores.push_back(score_of(score));
+  for (const Json& list : json.value("repeats", Json::array())) {
+    std::vector<double>& values = method.repeats.emplace_back();
+    for (const Json& value : list) values.push_back(number_or_nan(value));
+  }
   return method;
 }
 

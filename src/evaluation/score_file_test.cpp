@@ -39,6 +39,7 @@ PhotoEvaluation photo(int64_t place) {
   MetricScore none{.value = std::nan(""), .undefined = "the map is constant"};
   photo.methods.push_back(
       {.forwards = 5, .backwards = 2, .seconds = 0.5, .scores = {score, none}, .score_seconds = {1, 2}});
+  photo.methods.back().repeats = {{0.1, 1.0 / 3}, {std::nan(""), 2}};
   photo.methods.push_back({.refused = "no layer"});
   photo.ceilings = {{"human_dice", 2.0 / 3}, {"human_spearman", std::nan("")}};
   return photo;

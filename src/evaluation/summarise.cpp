@@ -2,6 +2,7 @@
 #include <vitrail/concordance.h>
 #include <vitrail/evaluate.h>
 #include <vitrail/paired_comparison.h>
+#include <vitrail/variance_split.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,6 +10,7 @@
 
 #include "base/display.h"
 #include "base/ranks.h"
+#include "evaluation/row_labels.h"
 
 namespace vitrail {
 
@@ -80,6 +82,16 @@ void average_cost(const std::vector<const PhotoEvaluation*>& photos, size_t meth
         evaluation.seconds + (metric < evaluation.score_seconds.size() ? evaluation.score_seconds[metric] : kNaN);
   }
   for (double* sum : {&row.forwards, &row.backwards, &row.map_seconds, &row.seconds}) *sum /= count;
+}
+
+/// What of the spread comes from photos, and what from the draws of a map.
+void split_spread(const std::vector<const PhotoEvaluation*>& photos, size_t method, size_t metric, EvaluationRow& row) {
+  std::vector<std::vector<double>> scores;
+  for (const PhotoEvaluation* photo : photos)
+    if (const auto& repeats = photo->methods[method].repeats; !repeats.empty()) scores.push_back(repeats.at(metric));
+  const VarianceSplit split = split_variance(scores);
+  row.variance_images = split.images;
+  row.variance_sampling = split.sampling;
 }
 
 /// The pairs of methods by one metric. Decisions are of all pairs together.
@@ -179,6 +191,7 @@ Evaluation summarise(const std::vector<PhotoEvaluation>& photos, const Methods& 
       row.reasons = std::move(scores.reasons);
       average_cost(usable, m, k, row);
       average_curves(usable, m, k, row);
+      split_spread(usable, m, k, row);
       values[k].push_back(std::move(scores.values));
     }
   for (size_t k = 0; k < metrics.size(); ++k) {
@@ -195,6 +208,13 @@ Evaluation summarise(const std::vector<PhotoEvaluation>& photos, const Methods& 
   return evaluation;
 }
 
+bool EvaluationRow::has_split() const { return !std::isnan(variance_sampling); }
+
+std::string EvaluationRow::meaning_of_split() {
+  return "Variances of a score: between photos, and between maps of one photo with other seeds. The variance of the "
+         "mean is (photos + draws / repeats) / number of photos.";
+}
+
 std::string EvaluationCeiling::text() const {
   return metric_name + " between people: " + show_number(mean) +
          (std::isnan(low) ? "" : " (" + show_number(low) + " to " + show_number(high) + ")") + ", " +
@@ -208,6 +228,9 @@ std::string EvaluationCeiling::meaning() {
 
 std::string Evaluation::table() const {
   std::vector<std::vector<std::string>> lines = {{"metric", "method", "mean", "interval", "photos", "a photo"}};
+  const bool repeated = std::any_of(rows.begin(), rows.end(), [](const auto& r) { return r.has_split(); });
+  if (repeated)
+    for (const char* title : {"var. photos", "var. draws"}) lines[0].push_back(title);
   std::vector<const EvaluationRow*> sorted;
   for (const EvaluationRow& row : rows) sorted.push_back(&row);
   std::stable_sort(sorted.begin(), sorted.end(), [&](const EvaluationRow* a, const EvaluationRow* b) {
@@ -219,12 +242,21 @@ std::string Evaluation::table() const {
     if (std::isnan(a->mean) || std::isnan(b->mean)) return !std::isnan(a->mean) && std::isnan(b->mean);
     return a->direction == Direction::higher ? a->mean > b->mean : a->mean < b->mean;
   });
+  std::vector<std::string> all_metrics, all_methods;
+  for (const EvaluationRow& row : rows) {
+    all_metrics.push_back(row.metric);
+    all_methods.push_back(row.method);
+  }
+  const RowLabels metric_label(all_metrics), method_label(all_methods);
   for (const EvaluationRow* row : sorted) {
     const std::string direction = row->direction == Direction::higher ? " (higher)" : " (lower)";
     const std::string missing = row->undefined > 0 ? ", " + std::to_string(row->undefined) + " undefined" : "";
-    lines.push_back({row->metric_name + direction, row->method_name, show_number(row->mean),
+    lines.push_back({metric_label(row->metric) + direction, method_label(row->method), show_number(row->mean),
                      std::isnan(row->low) ? "" : show_number(row->low) + " to " + show_number(row->high),
                      std::to_string(row->n) + missing, show_duration(row->seconds)});
+    if (repeated)
+      for (const double variance : {row->variance_images, row->variance_sampling})
+        lines.back().push_back(row->has_split() ? show_number(variance) : "");
   }
   std::vector<size_t> widths(lines[0].size(), 0);
   for (const auto& line : lines)
@@ -234,6 +266,7 @@ std::string Evaluation::table() const {
     for (size_t i = 0; i + 1 < line.size(); ++i) text += padded(line[i], widths[i]) + "  ";
     text += line.back() + "\n";
   }
+  if (repeated) text += EvaluationRow::meaning_of_split() + "\n";
   for (const EvaluationCeiling& ceiling : ceilings) text += ceiling.text() + "\n";
   if (!ceilings.empty()) text += "Between people: " + EvaluationCeiling::meaning() + "\n";
   return text;

@@ -94,6 +94,69 @@ def test_the_table_names_every_method(net, photos, tmp_path):
         assert word in run.stdout
 
 
+def test_namesakes_are_told_apart_by_their_options(net, photos, tmp_path):
+    metrics = "deletion:steps=4,deletion:steps=8,insertion"
+    run = evaluate(net, photos, tmp_path / "out", "-m", "saliency,random:seed=1,random:seed=2", "--metric", metrics)
+    for words in ("deletion:steps=4 (lower)", "deletion:steps=8 (lower)", "random:seed=2", "\ninsertion (higher)"):
+        assert words in run.stdout, run.stdout
+
+
+def test_what_differs_is_computed_only_where_that_is_asked_for(net, photos, tmp_path):
+    """`--incremental auto` gives equal scores up to rounding, and run.json says so."""
+    options = ("-m", "saliency", "--metric", "region_perturbation")
+    values, plans = {}, {}
+    for name, choice in {"default": (), "none": ("--incremental", "none"), "auto": ("--incremental", "auto")}.items():
+        evaluate(net, photos, tmp_path / name, *options, *choice)
+        lines = (tmp_path / name / "scores.jsonl").read_text().splitlines()
+        values[name] = [json.loads(line)["methods"][0]["scores"][0]["value"] for line in lines]
+        plans[name] = json.loads((tmp_path / name / "run.json").read_text())["run"]["plan"]["asked"]
+    assert plans == {"default": "auto, whole images", "none": "auto, whole images", "auto": "auto"}
+    assert values["default"] == values["none"]
+    assert values["auto"] == pytest.approx(values["none"], abs=1e-5)
+    refused = evaluate(net, photos, tmp_path / "none", *options, "--incremental", "auto", code=2)
+    assert "whole images" in refused.stderr
+    assert "none (default)" in " ".join(vitrail("evaluate", "--help").stdout.split())
+
+
+def test_repeats_divide_the_spread_and_go_on_with_the_same_bytes(net, photos, tmp_path):
+    options = ("-m", "saliency,random", "--metric", "deletion:steps=4", "--repeats", "3")
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run = evaluate(net, photos, whole, *options)
+    assert "var. photos" in run.stdout and "var. draws" in run.stdout
+    assert "where the spread comes from" in (whole / "report.html").read_text()
+    for line in map(json.loads, (whole / "scores.jsonl").read_text().splitlines()):
+        saliency, drawn = line["methods"]
+        assert "repeats" not in saliency
+        values = drawn["repeats"][0]
+        assert len(set(values)) == 3
+        assert drawn["scores"][0]["value"] == pytest.approx(sum(values) / 3)
+    rows = json.loads((whole / "evaluation.json").read_text())["rows"]
+    assert (rows[0]["variance_images"], rows[0]["variance_sampling"]) == (None, None)
+    assert rows[1]["variance_sampling"] > 0
+    assert rows[1]["forwards"] == 3 * 5  # of all repeats together
+    # A second and a third seed, each a run of its own.
+    second = evaluate(net, photos, tmp_path / "second", "-m", "random:seed=2", "--metric", "deletion:steps=4", "--json")
+    lines = [json.loads(line) for line in (whole / "scores.jsonl").read_text().splitlines()]
+    mean = sum(line["methods"][1]["repeats"][0][1] for line in lines) / 9
+    assert document(second)["rows"][0]["mean"] == pytest.approx(mean)
+    # Killed after two photos it goes on; in shards it is the same.
+    killed = tmp_path / "killed"
+    shutil.copytree(whole, killed)
+    written = (whole / "scores.jsonl").read_bytes()
+    (killed / "scores.jsonl").write_bytes(b"".join(written.splitlines(keepends=True)[:2]) + b'{"place": 2, "pa')
+    evaluate(net, photos, killed, *options)
+    assert (killed / "scores.jsonl").read_bytes() == written
+    parts.mkdir()
+    shutil.copy(whole / "run.json", parts)
+    for number in (1, 2):
+        evaluate(net, photos, parts, *options, "--shard", f"{number}/2")
+    merged = vitrail("evaluate", "merge", parts, "--json")
+    assert (parts / "scores.jsonl").read_bytes() == written
+    assert without_seconds(document(merged))["rows"] == without_seconds({"rows": rows})["rows"]
+    other = evaluate(net, photos, whole, *options[:-1], "2", code=2)
+    assert "the repeats" in other.stderr
+
+
 class References(html.parser.HTMLParser):
     """What a page refers to, and its elements."""
 

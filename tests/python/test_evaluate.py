@@ -53,6 +53,20 @@ def test_rows_and_scores_by_name(model, photos):
         found.row("sobol", "deletion")
 
 
+def test_repeats_divide_the_spread(model, photos):
+    found = vt.evaluate(model, photos, "saliency,random", "deletion", repeats=2, progress=False)
+    once = vt.evaluate(model, photos, "random,random:seed=2", "deletion", progress=False)
+    row = found.row("random", "deletion")
+    assert row.mean == pytest.approx((once.rows[0].mean + once.rows[1].mean) / 2)
+    assert row.variance_sampling > 0 and row.variance_images >= 0
+    assert row.forwards == 2 * once.rows[0].forwards
+    assert np.isnan(found.row("saliency", "deletion").variance_sampling)
+    assert np.isnan(once.rows[0].variance_sampling)
+    assert "var. draws" in str(found)
+    with pytest.raises(vt.UsageError, match="repeats is 0"):
+        vt.evaluate(model, photos, "random", "deletion", repeats=0, progress=False)
+
+
 def test_a_module_is_judged_like_its_file(net, model, photos):
     wrapped = vt.wrap(net, preprocess="unit", input_size=(32, 32))
     of_module = vt.evaluate(wrapped, photos, METHODS, METRICS, progress=False)
