@@ -76,6 +76,14 @@ def cell(row, controls):
     return f"{text} ({row['low']:.3f} to {row['high']:.3f})"
 
 
+def label(metric, metrics):
+    """The name, and of variants of one metric the options that tell them apart."""
+    name, _, options = metric.partition(":")
+    others = [set(other.partition(":")[2].split(",")) for other in metrics if other.partition(":")[0] == name]
+    common = set.intersection(*others)
+    return " ".join([f"`{name}`", *sorted(set(options.split(",")) - common)])
+
+
 def tables(net, name):
     found = OUT / f"{net}-{name}" / "evaluation.json"
     if not found.exists():
@@ -85,13 +93,7 @@ def tables(net, name):
     metrics = list(dict.fromkeys(row["metric_string"] for row in rows))
     methods = list(dict.fromkeys(row["method_string"] for row in rows))
     of = {(row["method_string"], row["metric_string"]): row for row in rows}
-    short = {}  # the name, and the option that tells variants of one metric apart
-    for metric in metrics:
-        same = [other for other in metrics if other.split(":")[0] == metric.split(":")[0]]
-        options = set(metric.split(":")[1].split(",")) if ":" in metric else set()
-        for other in same:
-            options -= set() if other == metric else set(other.split(":")[1].split(","))
-        short[metric] = " ".join([f"`{metric.split(':')[0]}`", *sorted(options)])
+    short = {metric: label(metric, metrics) for metric in metrics}
     print(f"\n### {net}: {name}, {evaluation['photos'] - evaluation['failed']} photos\n")
     directions = [("higher" if of[methods[0], metric]["direction"] == "higher" else "lower") for metric in metrics]
     print("| method | " + " | ".join(f"{short[m]}, {d}" for m, d in zip(metrics, directions, strict=True)) + " |")
