@@ -92,7 +92,9 @@ PhotoEvaluation evaluate_photo(const Model& model, const Image& image, const Met
   std::unique_ptr<Probe> probability;
   if (const auto target_probability = as_probability(photo.target)) probability = model.probe({*target_probability});
   const auto evaluate = [&](const Method& method) {
-    const Probe& probe = method.info().uses_plan() ? *by_plan : *by_graph;
+    // Also one gradient of each photo, where the plan gives gradients: metrics that explain again take many.
+    const bool by_gradients = method.info().access == Access::gradient && model.plan() && model.plan()->has_gradients();
+    const Probe& probe = method.info().uses_plan() || by_gradients ? *by_plan : *by_graph;
     std::vector<Explanation> explanations;
     try {
       explanations = method.explain(probe, prepared.input, execution);
