@@ -1,6 +1,6 @@
 """The study of docs/study.md: methods judged on the ImageNet nets of the corpus and real photos, as tables for that page.
 
-    scripts/study.py [--nets tiny_darknet_224 ...] [--parts fidelity ...] [--photos 40] [--tables]
+    .venv/bin/python scripts/study.py [--nets tiny_darknet_224 ...] [--parts fidelity ...] [--photos 40] [--tables]
 
 Runs `vitrail evaluate` once a net and part, on one thread, into out/study/NET-PART; what is there already is kept, so a
 run that was stopped goes on. --tables runs nothing and prints the tables of what is finished.
