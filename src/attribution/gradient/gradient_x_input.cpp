@@ -35,13 +35,12 @@ const MethodEntry& gradient_x_input_method() { return definition(); }
 
 std::vector<Explanation> gradient_x_input(const DifferentiableScorer& scorer, const Tensor& inputs,
                                           const GradientXInputOptions& options, const Execution& execution) {
-  InputGradients of_inputs(scorer, inputs);
   return definition().run(scorer, inputs, options, execution, [&](MethodRun& run) {
     warn_of_flat_operators(run, scorer);
-    const auto [scores, gradients] = of_inputs.next(run);
-    run.set_scores(scores);
+    const auto [scores, gradients] = target_gradients(run, scorer, run.input().unsqueeze(0));
+    run.set_scores(scores[0]);
     for (size_t t = 0; t < gradients.size(); ++t)
-      run.results()[t].map = reduce_channels(run.input() * gradients[t], options.reducer);
+      run.results()[t].map = reduce_channels(run.input() * gradients[t][0], options.reducer);
   });
 }
 

@@ -74,11 +74,11 @@ const GuidedGradCamDefinition& guided_cam() {
 }
 
 /// Sets scores and maps: the gradient under the rule, reduced over channels.
-void fill_gradients(MethodRun& run, const DifferentiableScorer& scorer, InputGradients& of_inputs, Reducer reducer) {
+void fill_gradients(MethodRun& run, const DifferentiableScorer& scorer, BackwardRule rule, Reducer reducer) {
   warn_of_flat_operators(run, scorer);
-  const auto [scores, gradients] = of_inputs.next(run);
-  run.set_scores(scores);
-  for (size_t t = 0; t < gradients.size(); ++t) run.results()[t].map = reduce_channels(gradients[t], reducer);
+  const auto [scores, gradients] = target_gradients(run, scorer, run.input().unsqueeze(0), {}, rule);
+  run.set_scores(scores[0]);
+  for (size_t t = 0; t < gradients.size(); ++t) run.results()[t].map = reduce_channels(gradients[t][0], reducer);
 }
 
 void warn_of_sanity_checks(MethodRun& run, const std::string& method) {
@@ -90,9 +90,8 @@ void warn_of_sanity_checks(MethodRun& run, const std::string& method) {
 std::vector<Explanation> backpropagate(const Definition& definition, BackwardRule rule,
                                        const DifferentiableScorer& scorer, const Tensor& inputs,
                                        const GuidedBackpropOptions& options, const Execution& execution) {
-  InputGradients of_inputs(scorer, inputs, rule);
   return definition.run(scorer, inputs, options, execution, [&](MethodRun& run) {
-    fill_gradients(run, scorer, of_inputs, options.reducer);
+    fill_gradients(run, scorer, rule, options.reducer);
     warn_of_sanity_checks(run, definition.info().name);
   });
 }
@@ -130,9 +129,8 @@ std::vector<Explanation> deconvnet(const DifferentiableScorer& scorer, const Ten
 
 std::vector<Explanation> guided_gradcam(const Probe& probe, const Tensor& inputs, const GuidedGradCamOptions& options,
                                         const Execution& execution) {
-  InputGradients of_inputs(probe, inputs, BackwardRule::guided);
   return guided_cam().run(probe, inputs, options, execution, [&](MethodRun& run) {
-    fill_gradients(run, probe, of_inputs, options.reducer);
+    fill_gradients(run, probe, BackwardRule::guided, options.reducer);
     multiply_by_gradcam(run, probe, options.layer);
     warn_of_sanity_checks(run, "guided_backprop, its finer factor,");
   });

@@ -33,13 +33,12 @@ const MethodEntry& saliency_method() { return definition(); }
 
 std::vector<Explanation> saliency(const DifferentiableScorer& scorer, const Tensor& inputs,
                                   const SaliencyOptions& options, const Execution& execution) {
-  InputGradients of_inputs(scorer, inputs);
   return definition().run(scorer, inputs, options, execution, [&](MethodRun& run) {
     warn_of_flat_operators(run, scorer);
-    const auto [scores, gradients] = of_inputs.next(run);
-    run.set_scores(scores);
+    const auto [scores, gradients] = target_gradients(run, scorer, run.input().unsqueeze(0));
+    run.set_scores(scores[0]);
     for (size_t t = 0; t < gradients.size(); ++t)
-      run.results()[t].map = reduce_channels(gradients[t].abs(), options.reducer);
+      run.results()[t].map = reduce_channels(gradients[t][0].abs(), options.reducer);
   });
 }
 
