@@ -1,12 +1,12 @@
 #include <vitrail/compare.h>
 #include <vitrail/report.h>
 
-#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "base/display.h"
+#include "base/json_values.h"
 #include "command.h"
 #include "terminal.h"
 
@@ -27,8 +27,6 @@ SavedResult read(const std::string& path) {
   std::error_code error;
   return read_result(fs::is_directory(path, error) ? fs::path(path) / "result.json" : fs::path(path));
 }
-
-Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 /// One run of `vitrail compare`.
 class CompareCommand {
@@ -61,11 +59,11 @@ class CompareCommand {
                  {"b", {{"method", y.method}, {"target", y.target.slug()}}},
                  {"target", x.target.title()},
                  {"cells", maps.cells},
-                 {"rank_correlation", finite_or_null(maps.rank_correlation)},
-                 {"linear_correlation", finite_or_null(maps.linear_correlation)},
+                 {"rank_correlation", number_or_null(maps.rank_correlation)},
+                 {"linear_correlation", number_or_null(maps.linear_correlation)},
                  {"top",
                   {{"cells", maps.top},
-                   {"overlap", finite_or_null(maps.top_overlap)},
+                   {"overlap", number_or_null(maps.top_overlap)},
                    {"by_chance", maps.cells > 0 ? Json(static_cast<double>(maps.top) / static_cast<double>(maps.cells))
                                                 : Json(nullptr)}}},
                  {"difference", nullptr},
@@ -89,7 +87,7 @@ class CompareCommand {
     write_comparison(arguments_.out, files, maps, x, a_, photo_ ? &*photo_ : nullptr);
     Json json = {{"unit", x.unit},
                  {"shape", maps.difference.sizes().vec()},
-                 {"largest", finite_or_null(maps.largest_difference())},
+                 {"largest", number_or_null(maps.largest_difference())},
                  {"array", files.difference},
                  {"picture", files.picture},
                  {"half_width", judged ? Json(files.half_width) : Json(nullptr)},

@@ -9,6 +9,7 @@
 
 #include "arguments.h"
 #include "base/display.h"
+#include "base/json_values.h"
 #include "command.h"
 #include "interrupt.h"
 #include "terminal.h"
@@ -24,8 +25,6 @@ struct CueConflictArguments {
   std::string folder, categories, responses;
   bool json = false, quiet = false;
 };
-
-Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 /// The images of a folder and of the folders in it.
 std::vector<fs::path> images_in(const fs::path& folder) {
@@ -133,25 +132,25 @@ class CueConflictCommand {
     for (const CueConflictObserver& observer : observers_)
       observers.push_back({{"name", observer.name},
                            {"kind", name_of(observer.kind)},
-                           {"shape_bias", finite_or_null(observer.bias.value)},
-                           {"low", finite_or_null(observer.bias.low)},
-                           {"high", finite_or_null(observer.bias.high)},
+                           {"shape_bias", number_or_null(observer.bias.value)},
+                           {"low", number_or_null(observer.bias.low)},
+                           {"high", number_or_null(observer.bias.high)},
                            {"shape", observer.bias.shape},
                            {"texture", observer.bias.texture},
                            {"other", observer.bias.other},
-                           {"error_consistency", finite_or_null(observer.consistency)}});
+                           {"error_consistency", number_or_null(observer.consistency)}});
     for (const CueConflictDecision& decision : decisions_)
       images.push_back({{"image", decision.image},
                         {"shape", decision.shape},
                         {"texture", decision.texture},
                         {"answer", decision.answer}});
-    std::cout << Json({{"format", "vitrail-cue-conflict"},
-                       {"version", 1},
-                       {"model", {{"path", model.graph().path()}, {"sha256", model.graph().sha256()}}},
-                       {"observers", observers},
-                       {"images", images},
-                       {"failed", failed_}})
-                     .dump(1, ' ', false, Json::error_handler_t::replace)
+    std::cout << to_text(Json({{"format", "vitrail-cue-conflict"},
+                               {"version", 1},
+                               {"model", {{"path", model.graph().path()}, {"sha256", model.graph().sha256()}}},
+                               {"observers", observers},
+                               {"images", images},
+                               {"failed", failed_}}),
+                         1)
               << '\n';
   }
 
@@ -189,7 +188,7 @@ Command cue_conflict_command(CLI::App& evaluate) {
   command->add_flag("--json", arguments->json, "one JSON document on standard output");
   command->add_flag("--quiet", arguments->quiet, "no warnings and no progress");
   command->footer(
-      "Shape bias = shape decisions / (shape + texture decisions); networks are often below 30 %, people above 90 %.\n"
+      "Shape bias = shape decisions / (shape + texture decisions); 1 goes by shape alone, 0 by texture.\n"
       "Example: vitrail evaluate cue-conflict model.onnx images/ --categories categories16.json --responses "
       "responses.csv");
   return {command, [arguments] { return CueConflictCommand(*arguments).run(); }};

@@ -4,6 +4,7 @@
 
 #include "arguments.h"
 #include "base/display.h"
+#include "base/json_values.h"
 #include "command.h"
 #include "interrupt.h"
 #include "terminal.h"
@@ -20,15 +21,13 @@ struct PredictArguments {
   bool json = false, quiet = false;
 };
 
-Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
 Json to_json(const std::vector<Prediction>& prediction) {
   Json list = Json::array();
   for (const Prediction& p : prediction) {
     list.push_back({{"index", p.index},
                     {"label", p.label.empty() ? Json(nullptr) : Json(p.label)},
-                    {"logit", finite_or_null(p.logit)},
-                    {"probability", finite_or_null(p.probability)}});
+                    {"logit", number_or_null(p.logit)},
+                    {"probability", number_or_null(p.probability)}});
     if (p.area) list.back()["area"] = *p.area;
     if (p.box) list.back()["box"] = {{"x0", p.box->x0}, {"y0", p.box->y0}, {"x1", p.box->x1}, {"y1", p.box->y1}};
   }

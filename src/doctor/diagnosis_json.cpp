@@ -1,6 +1,6 @@
-#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/json_values.h"
 #include "vitrail/doctor.h"
 
 namespace vitrail {
@@ -8,13 +8,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
 Json agreement_json(const std::optional<Agreement>& agreement) {
   if (!agreement) return {{"reference", nullptr}, {"max_relative_error", nullptr}, {"first_diverging_value", nullptr}};
   return {{"reference", agreement->reference},
-          {"max_relative_error", finite_or_null(agreement->max_relative_error)},
+          {"max_relative_error", number_or_null(agreement->max_relative_error)},
           {"first_diverging_value", text_or_null(agreement->first_diverging_value)},
           {"first_diverging_node", text_or_null(agreement->first_diverging_node)},
           {"values", agreement->values},
@@ -30,18 +29,18 @@ std::string to_json(const Diagnosis& d) {
     photos.push_back({{"path", photo.path},
                       {"index", photo.top.index},
                       {"label", text_or_null(photo.top.label)},
-                      {"probability", finite_or_null(photo.top.probability)}});
+                      {"probability", number_or_null(photo.top.probability)}});
   for (const Saturation& s : d.saturation)
     saturation.push_back({{"node", s.node},
                           {"value", s.value},
-                          {"share", finite_or_null(s.share)},
-                          {"dead_channels", finite_or_null(s.dead)}});
+                          {"share", number_or_null(s.share)},
+                          {"dead_channels", number_or_null(s.dead)}});
   for (const Speed& s : d.speed)
     speed.push_back({{"engine", s.engine},
                      {"batch", s.batch},
                      {"chunk", s.chunk},
                      {"threads", s.threads},
-                     {"images_per_second", finite_or_null(s.images_per_second)}});
+                     {"images_per_second", number_or_null(s.images_per_second)}});
   const Json batch = d.batch ? Json{{"generalises", d.batch->generalises}, {"reason", text_or_null(d.batch->reason)}}
                              : Json{{"generalises", nullptr}, {"reason", text_or_null(d.obstacle)}};
   const Json json = {{"format", "vitrail-doctor"},

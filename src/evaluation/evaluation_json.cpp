@@ -1,7 +1,7 @@
 #include <vitrail/version.h>
 
+#include "base/json_values.h"
 #include "evaluation/evaluation_report.h"
-#include "evaluation/json_values.h"
 #include "report/run_json.h"
 
 namespace vitrail {

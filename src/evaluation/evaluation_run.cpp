@@ -3,7 +3,7 @@
 #include <vitrail/error.h>
 #include <vitrail/version.h>
 
-#include "evaluation/json_values.h"
+#include "base/json_values.h"
 #include "evaluation/run_file.h"
 #include "report/run_json.h"
 

@@ -14,8 +14,8 @@
 #include <regex>
 #include <system_error>
 
+#include "base/json_values.h"
 #include "base/text.h"
-#include "evaluation/json_values.h"
 #include "report/atomic_file.h"
 
 namespace vitrail {

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "evaluation/json_values.h"
+#include "base/json_values.h"
 #include "model/class_names.h"
 #include "model/json_text.h"
 #include "model/target_syntax.h"

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "attribution/options.h"
-#include "evaluation/json_values.h"
+#include "base/json_values.h"
 #include "report/run_json.h"
 
 namespace vitrail {

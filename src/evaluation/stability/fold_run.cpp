@@ -7,7 +7,7 @@
 #include <iterator>
 #include <regex>
 
-#include "evaluation/json_values.h"
+#include "base/json_values.h"
 #include "evaluation/run_file.h"
 #include "report/atomic_file.h"
 #include "report/npy.h"
