@@ -50,9 +50,8 @@ import scipy.stats  # noqa: E402
 import torch  # noqa: E402
 from pytorch_grad_cam.metrics.road import ROADCombined  # noqa: E402
 
-from attribution import COMMAND, CORPUS, PHOTOS, prepare  # noqa: E402
+from attribution import COMMAND, CORPUS, NETS, PHOTOS, prepare  # noqa: E402
 
-NETS = ("mobilenet_v1_0.25_224", "tiny_darknet_224")
 STEPS, LOOP_BATCH, FLIPPED = 100, 50, 1792  # FLIPPED: values of channels, 84 steps of a photo
 GRID, SUBSETS, SHARE = 9, 200, 0.2
 SAMPLES, RADIUS = 10, 0.02

@@ -51,10 +51,8 @@ Tensor normal_noise(const Tensor& input, const std::string& seed) {
 }
 
 Tensor uniform_noise(const Tensor& input, const Scorer& scorer, const std::string& seed) {
-  Random random = noise_of(seed);
   const Tensor noise = at::empty(input.sizes(), at::kFloat);
-  float* values = noise.data_ptr<float>();
-  for (int64_t i = 0; i < noise.numel(); ++i) values[i] = static_cast<float>(random.uniform());
+  noise_of(seed).fill_uniform({noise.data_ptr<float>(), static_cast<size_t>(noise.numel())});
   const Tensor dark = scorer.pixel(0, input.size(0)), bright = scorer.pixel(255, input.size(0));
   return (dark + noise * (bright - dark)).to(input.options());
 }

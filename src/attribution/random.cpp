@@ -30,6 +30,13 @@ uint64_t Random::at(uint64_t place) const {
 
 double Random::uniform_at(uint64_t place) const { return to_unit_interval(at(place)); }
 
+void Random::fill_uniform(std::span<float> values) {
+  place_ += place_ % 2;  // a block has four numbers
+  at::Philox4_32 philox(seed_, index_, place_ / 2 | static_cast<uint64_t>(stream_) << 56);
+  for (float& value : values) value = to_unit_interval(philox());
+  place_ += (values.size() + 1) / 2;
+}
+
 void Random::fill_normal(std::span<float> values) {
   place_ += place_ % 2;  // a pair is one block
   const auto pairs = static_cast<int64_t>((values.size() + 1) / 2);

@@ -44,6 +44,8 @@ class Random {
   double uniform_at(uint64_t place) const;
 
   double uniform() { return uniform_at(place_++); }
+  /// Uniform on the multiples of 2^-24 in [0,1), two from every place, beginning at the next even one.
+  void fill_uniform(std::span<float> values);
 
   /// Independent standard normal numbers (Box and Muller), two from every two places, beginning at the next even one.
   void fill_normal(std::span<float> values);

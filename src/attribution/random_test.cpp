@@ -31,6 +31,19 @@ TEST(Random, WalkingReadsThePlacesInOrder) {
   for (uint64_t place = 0; place < 9; ++place) EXPECT_EQ(walking.uniform(), reading.uniform_at(place));
 }
 
+TEST(Random, FloatsAreTheHighBitsOfTheWordsInOrder) {
+  Random random(7, RandomStream::noise, 3);
+  random.uniform();
+  std::vector<float> values(5);
+  random.fill_uniform(values);
+  const Random places(7, RandomStream::noise, 3);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const uint64_t word = places.at(2 + i / 2) >> (i % 2 == 0 ? 0 : 32) & 0xffffffff;
+    EXPECT_EQ(values[i], std::ldexp(static_cast<float>(word >> 8), -24)) << i;
+  }
+  EXPECT_EQ(random.uniform(), places.uniform_at(5));
+}
+
 TEST(Random, SeedStreamIndexAndPlaceAllMatter) {
   const std::set<uint64_t> numbers = {Random(1, RandomStream::noise, 0).at(0), Random(2, RandomStream::noise, 0).at(0),
                                       Random(1, RandomStream::rise, 0).at(0),  Random(1, RandomStream::noise, 1).at(0),

@@ -26,7 +26,8 @@ class DirectLayer {
   /// where the layer adds one, is written over if `may_overwrite`.
   Tensor run(const Tensor& x, const Tensor& other, bool may_overwrite) const;
 
-  /// The gradient by x, of sizes `input`, where `gradient` is that by the output before the activation.
+  /// The gradient by x, of sizes `input` and ordered like x, where `gradient` is that by the output before the
+  /// activation.
   Tensor run_backward(const Tensor& gradient, const Ints& input) const;
 
   /// Of packed weights; grows while new sizes of input ask for other orders.

@@ -191,6 +191,17 @@ TEST_F(DirectPlanTest, PaddingMayDifferBetweenTheEnds) {
       }
 }
 
+TEST_F(DirectPlanTest, ValuesAndGradientsOfOneImageCountAsChannelsLast) {
+  // Strides of an axis of size 1 may be anything, and ATen's pooling and activations look at them.
+  Layer layer;
+  layer.weight = random({6, 4, 3, 3});
+  layer.window = {.padding = {1, 1}, .end_padding = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}, .groups = 1};
+  const onednn::DirectLayer direct(layer, at::kFloat);
+  const Tensor y = direct.run(random({1, 4, 8, 8}), {}, false);
+  EXPECT_EQ(y.suggest_memory_format(), at::MemoryFormat::ChannelsLast);
+  EXPECT_EQ(direct.run_backward(y, {1, 4, 8, 8}).suggest_memory_format(), at::MemoryFormat::ChannelsLast);
+}
+
 TEST_F(DirectPlanTest, AConvolutionOfOnePixelIsAMatrixProduct) {
   OnnxBuilder net = image_net(4);
   net.node("GlobalAveragePool", {"x"}, {"m"});

@@ -7,8 +7,6 @@
 #include <vitrail/error.h>
 
 #include <Eigen/SparseCholesky>
-#include <array>
-#include <utility>
 #include <vector>
 
 #include "attribution/maps.h"
@@ -23,13 +21,10 @@ struct Step {
   double weight;
 };
 
-/// Weights of a symmetric stencil: only their proportions matter.
+/// Weights of a symmetric stencil, in reading order: only their proportions matter.
 std::vector<Step> stencil(Neighbours neighbours) {
-  std::vector<Step> steps = {{-1, 0, 2}, {0, -1, 2}, {0, 1, 2}, {1, 0, 2}};
-  if (neighbours == Neighbours::eight)
-    for (const auto& [dy, dx] : std::array<std::pair<int, int>, 4>{{{-1, -1}, {-1, 1}, {1, -1}, {1, 1}}})
-      steps.push_back({dy, dx, 1});
-  return steps;
+  if (neighbours == Neighbours::four) return {{-1, 0, 1}, {0, -1, 1}, {0, 1, 1}, {1, 0, 1}};
+  return {{-1, -1, 1}, {-1, 0, 2}, {-1, 1, 1}, {0, -1, 2}, {0, 1, 2}, {1, -1, 1}, {1, 0, 2}, {1, 1, 1}};
 }
 
 /// The unknowns in reading order: for every pixel its number, or -1.
@@ -50,27 +45,29 @@ void solve(Tensor& pixels, const Tensor& hidden, Neighbours neighbours) {
   int unknowns = 0;
   const std::vector<int> number = number_unknowns(hidden, unknowns);
   auto value = pixels.accessor<double, 3>();
-  std::vector<Eigen::Triplet<double>> entries;
   Eigen::MatrixXd right = Eigen::MatrixXd::Zero(unknowns, channels);
   const std::vector<Step> steps = stencil(neighbours);
+  Matrix lower(unknowns, unknowns);  // the triangle that the factorisation reads, filled column by column
+  lower.reserve(unknowns * static_cast<Eigen::Index>(steps.size() / 2 + 1));
   for (int64_t y = 0; y < height; ++y)
     for (int64_t x = 0; x < width; ++x) {
-      const int row = number[static_cast<size_t>(y * width + x)];
-      if (row < 0) continue;
-      double diagonal = 0;
+      const int column = number[static_cast<size_t>(y * width + x)];
+      if (column < 0) continue;
+      lower.startVec(column);
+      lower.insertBack(column, column) = 0;
+      double sum = 0;
       for (const Step& step : steps) {
         const int64_t ny = y + step.dy, nx = x + step.dx;
         if (ny < 0 || ny >= height || nx < 0 || nx >= width) continue;
-        diagonal += step.weight;
-        const int column = number[static_cast<size_t>(ny * width + nx)];
-        if (column >= 0) entries.emplace_back(row, column, -step.weight);
-        for (int64_t c = 0; column < 0 && c < channels; ++c) right(row, c) += step.weight * value[c][ny][nx];
+        sum += step.weight;
+        const int row = number[static_cast<size_t>(ny * width + nx)];
+        if (row > column) lower.insertBack(row, column) = -step.weight;
+        for (int64_t c = 0; row < 0 && c < channels; ++c) right(column, c) += step.weight * value[c][ny][nx];
       }
-      entries.emplace_back(row, row, diagonal);
+      lower.valuePtr()[lower.outerIndexPtr()[column]] = sum;
     }
-  Matrix matrix(unknowns, unknowns);
-  matrix.setFromTriplets(entries.begin(), entries.end());
-  const Eigen::SimplicialLDLT<Matrix> factor(matrix);
+  lower.finalize();
+  const Eigen::SimplicialLDLT<Matrix, Eigen::Lower> factor(lower);
   VITRAIL_CHECK(factor.info() == Eigen::Success, "the imputation system could not be factorised");
   const Eigen::MatrixXd solution = factor.solve(right);
   for (int64_t p = 0; p < height * width; ++p)

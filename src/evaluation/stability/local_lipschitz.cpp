@@ -23,7 +23,7 @@ const MetricEntry& local_lipschitz_metric() { return definition(); }
 MetricScore local_lipschitz(const MetricCase& map, const LocalLipschitzOptions& options) {
   return definition().run(map, options, [&] {
     return over_neighbours(map, ball(options), Over::maximum,
-                           [](const Change& change) { return norm_of(change.map) / norm_of(change.input); });
+                           [&](const Change& change) { return norm_of(change.map) / norm_of(movement(map, change)); });
   });
 }
 

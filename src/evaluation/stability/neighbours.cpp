@@ -18,17 +18,20 @@ namespace {
 
 /// x + xi of neighbours first .. first + count - 1: [count,C,H,W].
 Tensor draw(const Tensor& input, const Neighbourhood& neighbourhood, int64_t first, int64_t count) {
-  Tensor unit = at::empty({count, input.numel()}, at::kDouble);
+  Tensor change = at::empty({count, input.numel()}, at::kFloat);
   for (int64_t i = 0; i < count; ++i) {
     Random random(neighbourhood.seed, RandomStream::neighbour, static_cast<uint64_t>(first + i));
-    auto* values = unit.mutable_data_ptr<double>() + i * input.numel();
-    std::generate_n(values, input.numel(), [&] { return random.uniform(); });
+    random.fill_uniform({change.mutable_data_ptr<float>() + i * input.numel(), static_cast<size_t>(input.numel())});
   }
-  const Tensor change = unit * (neighbourhood.high - neighbourhood.low) + neighbourhood.low;
+  change.mul_(neighbourhood.high - neighbourhood.low).add_(neighbourhood.low);
   return input.unsqueeze(0) + change.view({count, input.size(0), input.size(1), input.size(2)}).to(input.options());
 }
 
 }  // namespace
+
+Tensor movement(const MetricCase& map, const Change& change) {
+  return change.neighbour.to(at::kDouble) - map.input.to(at::kDouble);
+}
 
 double norm_of(const Tensor& tensor) { return at::linalg_vector_norm(tensor).item<double>(); }
 
@@ -37,7 +40,7 @@ MetricScore over_neighbours(const MetricCase& map, const Neighbourhood& neighbou
   CaseRun run(map, Activation::none);
   Execution execution = map.execution;
   execution.listener = nullptr;  // it hears of maps that are asked for, not of every neighbour's
-  const Tensor input = map.input.to(at::kDouble), relevance = map.map.to(at::kDouble);
+  const Tensor relevance = map.map.to(at::kDouble);
   const double base = run.base();
   MetricScore score;
   int64_t broken = 0;
@@ -49,7 +52,7 @@ MetricScore over_neighbours(const MetricCase& map, const Neighbourhood& neighbou
     if (execution.cancelled && execution.cancelled->load()) throw CancelledError();
     for (int64_t i = 0; i < n; ++i) {
       const Explanation& one = explained[static_cast<size_t>(i)];
-      const Change change = {inputs[i].to(at::kDouble) - input, one.map.to(at::kDouble) - relevance, one.score - base};
+      const Change change = {inputs[i], one.map.to(at::kDouble) - relevance, one.score - base};
       const double value = number(change);
       if (!std::isfinite(value)) ++broken;
       score.value = over == Over::mean ? score.value + value : std::max(score.value, value);

@@ -28,10 +28,13 @@ Neighbourhood ball(const Options& options) {
 
 /// How one neighbour differs from the photo.
 struct Change {
-  Tensor input;  ///< float64 [C,H,W]
-  Tensor map;    ///< float64 [H,W]
+  Tensor neighbour;  ///< the changed input [C,H,W]
+  Tensor map;        ///< of the neighbour, less that of the photo: float64 [H,W]
   double score = 0;
 };
+
+/// Of the input: float64 [C,H,W].
+Tensor movement(const MetricCase& map, const Change& change);
 
 enum class Over { mean, maximum };
 

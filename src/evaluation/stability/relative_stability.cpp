@@ -20,13 +20,13 @@ double relative_norm(const Tensor& change, const Tensor& of, double epsilon) {
 
 double share_of_zeros(const Tensor& values) { return (values == 0).to(at::kDouble).mean().item<double>(); }
 
-/// Relative change of the map divided by `movement`.
+/// Relative change of the map divided by `moved`.
 template <class Options>
 MetricScore largest_ratio(const MetricCase& map, const Options& options,
-                          const std::function<double(const Change&)>& movement) {
+                          const std::function<double(const Change&)>& moved) {
   const Tensor relevance = map.map.to(at::kDouble);
   MetricScore score = over_neighbours(map, ball(options), Over::maximum, [&](const Change& change) {
-    return relative_norm(change.map, relevance, options.epsilon) / std::max(movement(change), options.epsilon);
+    return relative_norm(change.map, relevance, options.epsilon) / std::max(moved(change), options.epsilon);
   });
   score.parts["zeros"] = share_of_zeros(relevance);
   return score;
@@ -116,8 +116,9 @@ const MetricEntry& relative_representation_stability_metric() { return represent
 MetricScore relative_input_stability(const MetricCase& map, const RelativeStabilityOptions& options) {
   return input_definition().run(map, options, [&] {
     const Tensor input = map.input.to(at::kDouble);
-    return largest_ratio(map, options,
-                         [&](const Change& change) { return relative_norm(change.input, input, options.epsilon); });
+    return largest_ratio(map, options, [&](const Change& change) {
+      return relative_norm(movement(map, change), input, options.epsilon);
+    });
   });
 }
 
@@ -131,10 +132,9 @@ MetricScore relative_representation_stability(const MetricCase& map,
                                               const RelativeRepresentationStabilityOptions& options) {
   return representation_definition().run(map, options, [&] {
     const Representation representation(*map.scorer, options.layer);
-    const Tensor values = representation.of(map.input), input = map.input.to(at::kDouble);
+    const Tensor values = representation.of(map.input);
     MetricScore score = largest_ratio(map, options, [&](const Change& change) {
-      const Tensor neighbour = (input + change.input).to(map.input.dtype());
-      return relative_norm(representation.of(neighbour) - values, values, options.epsilon);
+      return relative_norm(representation.of(change.neighbour) - values, values, options.epsilon);
     });
     score.parts["layer_zeros"] = share_of_zeros(values);
     score.parts["layer " + representation.layer()] = static_cast<double>(values.numel());
