@@ -92,9 +92,10 @@ void sample(MethodRun& run, CoalitionScorer& scorer, const KernelShapOptions& op
       draw(first + unit, weights.emplace_back(1));
     fit.add(shown, scores, at::tensor(weights, at::kDouble));
   };
-  units.settled = [&](int64_t) {
-    return rule.is_asked() && rule.settled(fit.estimate(options.ridge, scorer.is_constant()), fit.groups());
-  };
+  if (rule.is_asked())
+    units.settled = [&](int64_t) {
+      return rule.settled(fit.estimate(options.ridge, scorer.is_constant()), fit.groups());
+    };
   const int64_t done = score_units(run, scorer, units);
   warn_of_stop(run, done, units.count, options.paired ? "pairs of coalitions" : "coalitions");
   if (fit.left_out() > 0)
