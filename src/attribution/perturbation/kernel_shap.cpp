@@ -61,8 +61,9 @@ class DeviationFit {
     // Coefficients of rows of sum zero, up to a constant: of sum zero themselves.
     const auto of_sum_zero = [](const Tensor& b) { return b - b.mean(-2, /*keepdim=*/true); };
     const Tensor zero = difference_.new_zeros({});
+    const Tensor error = jackknife_error(of_sum_zero(fit.without)) * shrinkage_factor(fit, of_sum_zero(fit.axes));
     return {at::where(is_constant, zero, of_sum_zero(fit.coefficients) + difference_ / regions_),
-            at::where(is_constant, zero, jackknife_error(of_sum_zero(fit.without))), is_constant};
+            at::where(is_constant, zero, error), is_constant};
   }
 
  private:
