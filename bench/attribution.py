@@ -205,7 +205,8 @@ def run_peer_now(case, setup, task, layer):
     if case.peer == "scorecam":
         shape = np.shape(layer)
         module = peers.last_spatial_module(setup.network, task.input, shape)
-        return *timed(lambda: run(task, module)), None
+        _, seconds = timed(lambda: run(task, module))
+        return run(task, module, peers.ScoreCamOfThePaper), seconds, None
     result, seconds = timed(lambda: run(task))
     return (result[0], seconds, result[1]) if case.peer == "ig" else (result, seconds, None)
 

@@ -131,8 +131,15 @@ def smoothgrad(problem, samples=50, noise=0.15):
     return values.detach()[0].mean(0).numpy()
 
 
-def scorecam(problem, layer):
-    with torchcam.methods.ScoreCAM(problem.network, target_layer=layer) as extractor:
+class ScoreCamOfThePaper(torchcam.methods.ScoreCAM):
+    """Scales channels to [0,1] after they are enlarged. That the peer has scaled them before does not matter then."""
+
+    def _upsample(self, activation):
+        return self._normalize(super()._upsample(activation), 2)
+
+
+def scorecam(problem, layer, peer=torchcam.methods.ScoreCAM):
+    with peer(problem.network, target_layer=layer) as extractor:
         with torch.inference_mode():
             scores = problem.network(problem.input)
         return extractor(problem.target, scores, normalized=False)[0][0].numpy()

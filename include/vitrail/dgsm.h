@@ -6,10 +6,12 @@
 //   g_i(M) = d g(x M + (1 - M) b) / d M_i,     value_i = mean_n |g_i(M_n)|.
 //
 // 64 gradients rank the cells of an 8 x 8 grid about as well as the usual 2080 forwards of `sobol` (mean rank
-// correlation with a converged map .87 and .85 against .87 and .84 on two nets), in a fifth to a quarter of their time
-// (`make bench-sensitivity`); the finer the grid, the more is gained, for the number of cells costs nothing. But the
-// limit is E|d_i g| and not the total-order index: beyond some number more gradients do not come nearer. The random
-// fades do the work: a single gradient at the photo itself says little.
+// correlation with a converged map .87 and .85 against .87 and .84 on two nets), in a quarter to two fifths of their
+// time (`make bench-sensitivity`); the finer the grid, the more is gained, for the number of cells costs nothing. A
+// gradient costs two and a half to three forwards of whole images by the plan, and six to eleven of those of `sobol`
+// and `morris`, which compute only what a cell changes. But the limit is E|d_i g| and not the total-order index:
+// beyond some number more gradients do not come nearer. The random fades do the work: a single gradient at the photo
+// itself says little.
 //
 // The mean of the signed derivatives comes from the same gradients and is kept beside: `extras["signed_mean"]`. With
 // `signed_mean` it is the map.
@@ -52,8 +54,8 @@ struct DgsmOptions {
 };
 
 /// The blend of both: sqrt(J) / mean sqrt(J) of `morris` and dgsm / mean dgsm, half and half. On two nets 584 forwards
-/// and 64 gradients ranked cells (.90 and .87) like the 1040 forwards of morris (.88 and .88), but in more time: a
-/// gradient costs many forwards of the plan (`make bench-sensitivity`).
+/// and 64 gradients ranked cells (.90 and .87) like the 1040 forwards of morris (.88 and .87), in about their time
+/// (`make bench-sensitivity`).
 struct DgsmMorrisOptions {
   int64_t grid = 8;
   int64_t designs = 2;     ///< points of one replicate of the steps

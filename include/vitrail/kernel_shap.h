@@ -26,9 +26,8 @@
 // Cost        coalitions + 2 forwards, shared by all targets; less where a coalition comes twice (few regions), or
 // where
 //             `tolerance` or `top` is reached.
-// Error       the jackknife over 20 groups of pairs (Student t with 19 degrees of freedom); it does not hold the bias
-// of
-//             the ridge, which falls with the number of coalitions.
+// Error       the jackknife over 20 groups of pairs (Student t with 19 degrees of freedom), widened by what the ridge
+//             biases the values in the mean over regions: intervals hold small values more often than large ones.
 // Guarantees  coalition m is a function of (seed, m): results do not depend on batch or threads. Anytime.
 // Papers      Lundberg, Lee: A Unified Approach to Interpreting Model Predictions, NeurIPS 2017. Pairs: Covert, Lee,
 //             Improving KernelSHAP, AISTATS 2021. Sizes by leverage: Musco, Witter, Provably Accurate Shapley Value

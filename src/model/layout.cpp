@@ -177,7 +177,7 @@ std::optional<SpatialLayout> SpatialLayouts::layout_of(int id) const {
 
 std::vector<std::string> SpatialLayouts::not_affine_behind(const std::string& layer_or_value) const {
   static const std::set<std::string> kAffine = {
-      "GlobalAveragePool",  "AveragePool", "ReduceMean", "ReduceSum", "Conv",   "MatMul", "Gemm",
+      "GlobalAveragePool",  "AveragePool", "ReduceMean", "ReduceSum", "Conv",   "MatMul", "Gemm", "Einsum",
       "BatchNormalization", "Neg",         "Identity",   "Cast",      "Dropout"};
   static const std::set<std::string> kSums = {"Add", "Sub", "Sum", "Mean"};
   const Graph::Impl& graph = graph_.impl();

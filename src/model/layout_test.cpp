@@ -135,6 +135,45 @@ TEST(Layout, ShiftedWindows) {
   EXPECT_EQ(to_string(model.graph().value("windows").shape), "[4*N,4,6]");
 }
 
+/// Values [N,3,5,6] of a grid that is padded at its end, then all around, cut into windows of 2 x 2, and cut back.
+TEST(Layout, PaddedWindows) {
+  OnnxBuilder net = patches(3, 5);
+  net.initializer("last", ints({1, 3, 5, 6}))
+      .node("Reshape", {"patches", "last"}, {"nhwc"})
+      .initializer("pads", ints({0, 0, 0, 0, 0, 1, 1, 0}))
+      .node("Pad", {"nhwc", "pads"}, {"padded"})
+      .initializer("from", ints({1, 1}))
+      .initializer("plane", ints({1, 2}))
+      .initializer("round", ints({0, 1, 1, 0, 0, 1, 1, 0}))
+      .node("Pad", {"padded", "round"}, {"wider"})
+      .initializer("split", ints({1, 3, 2, 4, 2, 6}))
+      .node("Reshape", {"wider", "split"}, {"blocks"})
+      .node("Transpose", {"blocks"}, {"blocks_first"})
+      .attribute("perm", std::vector<int64_t>{0, 1, 3, 2, 4, 5})
+      .initializer("windowed", ints({-1, 4, 6}))
+      .node("Reshape", {"blocks_first", "windowed"}, {"windows"})
+      .initializer("mlp.weight", at::randn({6, 8}))
+      .initializer("mlp.bias", at::randn({8}))
+      .node("MatMul", {"windows", "mlp.weight"}, {"hidden"})
+      .node("Add", {"hidden", "mlp.bias"}, {"biased"})  // padding is no zero any more
+      .initializer("unsplit", ints({1, 3, 4, 2, 2, 8}))
+      .node("Reshape", {"biased", "unsplit"}, {"biased_blocks"})
+      .node("Transpose", {"biased_blocks"}, {"biased_rows"})
+      .attribute("perm", std::vector<int64_t>{0, 1, 3, 2, 4, 5})
+      .initializer("whole", ints({1, 6, 8, 8}))
+      .node("Reshape", {"biased_rows", "whole"}, {"biased_nhwc"})
+      .initializer("upto", ints({4, 6}))
+      .node("Slice", {"biased_nhwc", "from", "upto", "plane"}, {"back"})
+      .initializer("flat_tokens", ints({1, 15, 8}))
+      .node("Reshape", {"back", "flat_tokens"}, {"end"});
+  const Model model = load(read_out(net, "end", 8));
+  for (const char* value : {"padded", "wider", "windows", "hidden", "biased", "biased_nhwc", "back", "end"})
+    expect_follows_its_pixels(model, value);
+  EXPECT_EQ(to_string(model.graph().value("windows").shape), "[12*N,4,6]");
+  EXPECT_TRUE(model.layouts().of("windows")->has_others);
+  EXPECT_FALSE(model.layouts().of("back")->has_others);
+}
+
 TEST(Layout, MergedPatchesMakeACoarserGrid) {
   OnnxBuilder net = patches(4, 4);
   net.initializer("last", ints({1, 4, 4, 6})).node("Reshape", {"patches", "last"}, {"nhwc"});
@@ -155,6 +194,39 @@ TEST(Layout, MergedPatchesMakeACoarserGrid) {
   EXPECT_EQ(model.layouts().of("corners")->height, 4);  // of every patch its own numbers still
   expect_follows_its_pixels(model, "merged");
   EXPECT_EQ(model.layouts().of("merged")->height, 2);
+}
+
+/// A grid of odd sizes gets a row and a column of zeros before two by two become one, as Swin does.
+TEST(Layout, MergedPatchesAtTheEndMayBeCut) {
+  OnnxBuilder net = patches(3, 5);
+  net.initializer("last", ints({1, 3, 5, 6}))
+      .node("Reshape", {"patches", "last"}, {"nhwc"})
+      .initializer("pads", ints({0, 0, 0, 0, 0, 1, 1, 0}))
+      .node("Pad", {"nhwc", "pads"}, {"padded"})
+      .initializer("split", ints({1, 2, 2, 3, 2, 6}))
+      .node("Reshape", {"padded", "split"}, {"blocks"})
+      .node("Transpose", {"blocks"}, {"corners"})
+      .attribute("perm", std::vector<int64_t>{0, 1, 3, 2, 4, 5})
+      .initializer("four", ints({1, 2, 3, 24}))
+      .node("Reshape", {"corners", "four"}, {"fours"})
+      .initializer("merge.weight", at::randn({24, 10}))
+      .node("MatMul", {"fours", "merge.weight"}, {"merged"})
+      .initializer("flat_tokens", ints({1, 6, 10}))
+      .node("Reshape", {"merged", "flat_tokens"}, {"end"});
+  const Model model = load(read_out(net, "end", 10));
+  const auto layout = model.layouts().of("end");
+  ASSERT_TRUE(layout.has_value());
+  EXPECT_EQ(layout->height, 2);
+  EXPECT_EQ(layout->width, 3);
+  const Tensor x = photos(model, 1), planes = to_planes(value_of(model, x, "end"), *layout);
+  for (int64_t row = 0; row < 3; ++row)
+    for (int64_t column = 0; column < 5; ++column) {  // the patches before they are merged
+      Tensor changed = x.clone();
+      changed[0].narrow(1, 4 * row, 4).narrow(2, 4 * column, 4).add_(1);
+      const Tensor moved = to_planes(value_of(model, changed, "end"), *layout).ne(planes).any(1)[0];
+      EXPECT_EQ(moved.sum().item<int64_t>(), 1);
+      EXPECT_TRUE(moved[row / 2][column / 2].item<bool>()) << row << "," << column;
+    }
 }
 
 TEST(Layout, PatchesCutByAReshapeOfChannelsLastInput) {
@@ -220,6 +292,69 @@ TEST(Layout, HeadsAndTokensBeforeTheBatch) {
   for (const char* value : {"split", "by_head", "tokens_first", "turned", "end"})
     expect_follows_its_pixels(model, value);
   EXPECT_EQ(model.layouts().of("by_head")->channels, 6);
+}
+
+/// Patches cut, embedded and split into heads by Einsum.
+OnnxBuilder einsum_patches() {
+  OnnxBuilder net;
+  net.input("x", {1, 3, 8, 12})
+      .initializer("cut", ints({1, 3, 2, 4, 3, 4}))
+      .node("Reshape", {"x", "cut"}, {"cut_pixels"})
+      .node("Einsum", {"cut_pixels"}, {"by_patch"})
+      .attribute("equation", "nchpwq -> nhwpqc")
+      .initializer("embed.weight", at::randn({4, 4, 3, 6}))
+      .node("Einsum", {"by_patch", "embed.weight"}, {"embedded"})
+      .attribute("equation", "nhwpqc,pqcd->nhwd")
+      .initializer("tokens", ints({1, 6, 6}))
+      .node("Reshape", {"embedded", "tokens"}, {"sequence"});
+  for (const std::string part : {"q", "k", "v"})
+    net.initializer(part + ".weight", at::randn({2, 6, 3}))
+        .node("Einsum", {"sequence", part + ".weight"}, {part})
+        .attribute("equation", "b n e, h e d -> b h n d");
+  return net;
+}
+
+TEST(Layout, PositionsGoThroughEinsum) {
+  OnnxBuilder net = einsum_patches();
+  net.node("Einsum", {"q", "k"}, {"scores"})
+      .attribute("equation", "...id,...jd->...ij")
+      .node("Softmax", {"scores"}, {"weights"})
+      .node("Einsum", {"v", "weights"}, {"mixed"})  // the queries come second
+      .attribute("equation", "bhjd,bhij->bihd")
+      .initializer("proj.weight", at::randn({2, 3, 6}))
+      .node("Einsum", {"mixed", "proj.weight"}, {"projected"})
+      .attribute("equation", "bihd,hde->bie");
+  const Model model = load(read_out(net, "projected", 6));
+  for (const char* value : {"embedded", "sequence", "q", "k", "v"}) expect_follows_its_pixels(model, value);
+  EXPECT_EQ(model.layouts().of("by_patch")->height, 8);  // a pixel is a position still
+  EXPECT_TRUE(model.layouts().of("weights")->between_positions);
+  const auto probe = model.probe({Target{.index = 2}});
+  const Tensor x = photos(model);
+  for (const std::string value : {"embedded", "k", "mixed", "projected"}) {
+    const Tensor activation = probe->activation(x, value);
+    EXPECT_EQ(activation.sizes().vec(), (std::vector<int64_t>{2, 6, 2, 3})) << value;
+    EXPECT_TRUE(at::allclose(probe->score_from(x, value, activation), probe->score(x), 1e-4, 1e-5)) << value;
+  }
+  EXPECT_EQ(model.layouts().layers().front().layer.value, "projected");
+  EXPECT_THAT(model.layouts().not_affine_behind("projected"), ElementsAre());
+  EXPECT_THAT(model.layouts().not_affine_behind("v"), ElementsAre());
+}
+
+/// What cannot be followed is not guessed: a diagonal, and sums over all positions.
+TEST(Layout, EinsumsWithoutPositions) {
+  OnnxBuilder net = einsum_patches();
+  net.node("Einsum", {"q", "k"}, {"y"})
+      .attribute("equation", "bhid,bhjd->bd")
+      .output("y")
+      .node("Einsum", {"q", "k"}, {"scores"})
+      .attribute("equation", "bhid,bhjd->bhij")
+      .node("Einsum", {"scores"}, {"own"})
+      .attribute("equation", "bhii->bhi")
+      .output("own");
+  const Model model = Model::load(net.save(), {.preprocess = "unit", .output = "y"});
+  EXPECT_FALSE(model.layouts().of("y").has_value());
+  EXPECT_FALSE(model.layouts().of("own").has_value());
+  EXPECT_THROW(model.probe({Target{.index = 2}})->activation(photos(model), "own"), UsageError);
 }
 
 /// One attention, its projections separate, the class token read out.

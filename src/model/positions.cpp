@@ -11,6 +11,8 @@
 #include <set>
 #include <tuple>
 
+#include "model/einsum_equation.h"
+
 namespace vitrail {
 
 namespace {
@@ -25,7 +27,7 @@ const std::map<std::string, PositionRule>& rules() {
          {"Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Split", "Concat", "Gather",
           "GatherElements", "GatherND", "Expand", "Tile", "Pad", "DepthToSpace", "SpaceToDepth"})
       map[op] = moving;
-    for (const char* op : {"MatMul", "Gemm"}) map[op] = mixing;
+    for (const char* op : {"MatMul", "Gemm", "Einsum"}) map[op] = mixing;
     for (const char* op : {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "Resize", "Upsample",
                            "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "GridSample"})
       map[op] = window;
@@ -40,7 +42,7 @@ const std::map<std::string, PositionRule>& rules() {
 
 /// Outputs may have the input's shape, but not its order.
 bool scrambles(const std::string& op) {
-  static const std::set<std::string> kOps = {"TopK", "Einsum", "Unique", "CumSum", "ArgMax", "ArgMin", "DFT", "Trilu"};
+  static const std::set<std::string> kOps = {"TopK", "Unique", "CumSum", "ArgMax", "ArgMin", "DFT", "Trilu"};
   return kOps.count(op) > 0;
 }
 
@@ -74,15 +76,17 @@ Positions coarsened(const Positions& fine, int64_t axis) {
   const auto [left, right] = range(cell.remainder(fine.width));
   const Tensor heights = (bottom - top + 1).masked_select(any), widths = (right - left + 1).masked_select(any);
   if (heights.numel() == 0 || !sample_low.eq(sample_high).masked_select(any).all().item<bool>()) return {};
-  const int64_t h = heights[0].item<int64_t>(), w = widths[0].item<int64_t>();
-  const Tensor count = some.sum(axis, true).masked_select(any);
-  const bool regular = heights.eq(h).all().item<bool>() && widths.eq(w).all().item<bool>() &&
-                       count.eq(count[0]).all().item<bool>() && count[0].item<int64_t>() % (h * w) == 0 &&
-                       fine.height % h == 0 && fine.width % w == 0 &&
-                       top.remainder(h).eq(0).logical_or(any.logical_not()).all().item<bool>() &&
-                       left.remainder(w).eq(0).logical_or(any.logical_not()).all().item<bool>();
+  const int64_t h = heights.max().item<int64_t>(), w = widths.max().item<int64_t>();
+  const auto aligned = [&](const Tensor& first, const Tensor& extents, int64_t extent, int64_t size) {
+    const Tensor start = first.masked_select(any);  // what lies beyond the grid, as padding does, is cut off
+    return start.remainder(extent).eq(0).all().item<bool>() && extents.equal((size - start).clamp_max(extent));
+  };
+  const Tensor count = some.sum(axis, true).masked_select(any), area = heights * widths;
+  const bool regular = aligned(top, heights, h, fine.height) && aligned(left, widths, w, fine.width) &&
+                       count.remainder(area).eq(0).all().item<bool>() &&
+                       count.div(area, "floor").eq(count[0].div(area[0], "floor")).all().item<bool>();
   if (!regular) return {};
-  Positions coarse{.height = fine.height / h, .width = fine.width / w};
+  Positions coarse{.height = (fine.height + h - 1) / h, .width = (fine.width + w - 1) / w};
   const Tensor box = top.div(h, "floor") * coarse.width + left.div(w, "floor");
   coarse.index = at::where(any, 1 + sample_low * (coarse.height * coarse.width) + box, 0);
   return coarse;
@@ -97,6 +101,23 @@ Positions mixed_over(const Positions& positions, int64_t axis) {
   mixed.index = positions.index.narrow(axis, 0, 1);
   mixed.planes = false;
   return mixed;
+}
+
+/// An index tensor with a letter a dimension, its dimensions in the order of the result's letters; size 1 where it has
+/// none.
+Tensor in_order(const Tensor& index, const std::string& letters, const std::string& result) {
+  std::vector<int64_t> order;
+  for (const char letter : result)
+    if (const size_t axis = letters.find(letter); axis != std::string::npos)
+      order.push_back(static_cast<int64_t>(axis));
+  const size_t kept = order.size();
+  for (size_t axis = 0; axis < letters.size(); ++axis)
+    if (result.find(letters[axis]) == std::string::npos) order.push_back(static_cast<int64_t>(axis));
+  Tensor ordered = index.permute(order);
+  while (ordered.dim() > static_cast<int64_t>(kept)) ordered = ordered.squeeze(-1);
+  for (size_t i = 0; i < result.size(); ++i)
+    if (letters.find(result[i]) == std::string::npos) ordered = ordered.unsqueeze(static_cast<int64_t>(i));
+  return ordered;
 }
 
 bool fits(const Tensor& index, const std::vector<int64_t>& sizes) {
@@ -283,6 +304,7 @@ Positions PositionTrace::elementwise(const Node& node) const {
 
 Positions PositionTrace::mix(const Node& node) const {
   const Positions &left = input_of(node, 0), &right = input_of(node, 1);
+  if (node.spec.op_type == "Einsum") return contract(node).first;
   if (!left.defined() && !right.defined()) return {};
   const std::vector<int64_t> shape = sizes(node.outputs[0]);
   const bool transposed =
@@ -293,6 +315,44 @@ Positions PositionTrace::mix(const Node& node) const {
   Positions result = expanded(left.defined() ? mixed_over(left, -1) : mixed_over(right, -2), shape);
   result.between = left.defined() && right.defined() && !same_along(right.index, right.index.dim() - 1);
   return result;
+}
+
+/// Sums over the letters that the result lacks; rows of the first operand of which some positions are left.
+std::pair<Positions, size_t> PositionTrace::contract(const Node& node) const {
+  std::vector<int64_t> ranks;
+  for (const int id : node.inputs) ranks.push_back(static_cast<int64_t>(sizes(id).size()));
+  const auto equation = EinsumEquation::read(node.spec.attributes.require_string("equation"), ranks);
+  for (size_t source = 0; equation && source < node.inputs.size(); ++source) {
+    const std::string& letters = equation->operands[source];
+    Positions positions = input_of(node, source);
+    for (size_t axis = 0; axis < letters.size(); ++axis)
+      if (equation->result.find(letters[axis]) == std::string::npos)
+        positions = mixed_over(positions, static_cast<int64_t>(axis));
+    if (!checked(positions).defined()) continue;
+    positions.planes = false;
+    positions.index = in_order(positions.index, letters, equation->result);
+    positions.between = is_between(node, *equation, source);
+    return {expanded(std::move(positions), sizes(node.outputs[0])), source};
+  }
+  return {};
+}
+
+/// Whether an Einsum's output holds weights between positions: rows of other positions than its source's meet in it.
+/// Weights alone stay weights.
+bool PositionTrace::is_between(const Node& node, const EinsumEquation& equation, size_t source) const {
+  bool alone = true, meets = false;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const Positions& other = input_of(node, i);
+    if (i == source || !other.defined()) continue;
+    alone = false;
+    for (size_t axis = 0; axis < equation.operands[i].size(); ++axis) {
+      const char letter = equation.operands[i][axis];
+      const bool its_own = equation.operands[source].find(letter) == std::string::npos &&
+                           equation.result.find(letter) != std::string::npos;
+      meets |= its_own && !same_along(other.index, static_cast<int64_t>(axis));
+    }
+  }
+  return alone ? input_of(node, source).between : meets;
 }
 
 Positions PositionTrace::attend(const Node& node) const {
@@ -333,6 +393,11 @@ Positions PositionTrace::reduce(const Node& node) const {
   return expanded(std::move(result), sizes(node.outputs[0]));
 }
 
+/// The input whose positions the output of a mixing node has.
+size_t PositionTrace::source_of(const Node& node) const {
+  return node.spec.op_type == "Einsum" ? contract(node).second : 0;
+}
+
 /// Whether all positions of an input of a node reach the output through it.
 bool PositionTrace::goes_on(const Node& node, size_t input, const Reach& reach) const {
   bool kept = false, carried = false;
@@ -346,7 +411,7 @@ bool PositionTrace::goes_on(const Node& node, size_t input, const Reach& reach) 
       return carried;  // a moved class token leaves the positions behind
     case PositionRule::mixing:
     case PositionRule::attention:
-      return input == 0 && kept ? carried : true;  // every query sees all keys and values
+      return input == source_of(node) && kept ? carried : true;  // every query sees all keys and values
     default:
       return kept ? carried : true;
   }

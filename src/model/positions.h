@@ -8,19 +8,22 @@
 // tokens need no rule of their own. Others have one of four:
 //
 //   elementwise   numbers keep their positions (activations, sums, normalisations, softmax)
-//   mixing        a linear layer over a dimension: the rows keep their position where the dimension holds one
-//                 position only; where it holds a box of cells (patch merging, patches cut by a reshape) the grid
-//                 becomes that of the boxes; else the position is lost
+//   mixing        a sum over dimensions (linear layers, Einsum): the rows keep their position where the dimension holds
+//                 one position only; where it holds a box of cells (patch merging, patches cut by a reshape) the grid
+//                 becomes that of the boxes, of which those at the end may be cut; else the position is lost
 //   attention     the queries' positions
 //   window        convolution, pooling, resizing: the same positions where the size stays, else a new grid
 //
 // Two samples go through together, so that where the batch went is seen as well (index tensors of the second sample).
 
+#include <utility>
 #include <vector>
 
 #include "graph/graph_impl.h"
 
 namespace vitrail {
+
+struct EinsumEquation;
 
 enum class PositionRule { moving, elementwise, mixing, attention, window, reduction };
 PositionRule position_rule(const std::string& op);
@@ -61,8 +64,12 @@ class PositionTrace {
   Positions elementwise(const Node& node) const;
   Positions mix(const Node& node) const;
   Positions attend(const Node& node) const;
+  /// The positions of an Einsum's output, and the input they are from.
+  std::pair<Positions, size_t> contract(const Node& node) const;
   Positions slide(const Node& node) const;
   Positions reduce(const Node& node) const;
+  bool is_between(const Node& node, const EinsumEquation& equation, size_t source) const;
+  size_t source_of(const Node& node) const;
   bool goes_on(const Node& node, size_t input, const Reach& reach) const;
 
   const Positions& input_of(const Node& node, size_t i) const;

@@ -46,7 +46,7 @@ Settings run_settings(const std::string& name) {
   Settings settings = {{"designs", "8"}, {"replicates", "8"},   {"samples", "64"},
                        {"masks", "200"}, {"coalitions", "400"}, {"permutations", "48"}};
   // Shrinkage moves the expectation itself, more with few samples than with the many of the truth.
-  if (has_option(name, "ridge")) settings["ridge"] = name == "lime" ? "0" : "false";
+  if (name == "lime") settings["ridge"] = "0";
   if (name == "dgsm" || name == "dgsm_morris") settings["samples"] = "16";
   if (name == "smooth_gradcam_pp") settings["layer"] = "conv";  // behind the ReLU the gradient is constant
   if (info_of(name).access == Access::layer) settings["relu"] = "false";

@@ -1,13 +1,15 @@
 """The CAM family against pytorch-grad-cam, torch-cam and Captum: the layer's own cells, before anybody scales or
 enlarges them."""
 
+import functools
+
 import captum.attr
 import numpy as np
 import pytest
 import pytorch_grad_cam
 import torch
 import torchcam.methods
-from conftest import Side, assert_agree
+from conftest import AGREE, Side, assert_agree, cosine
 from peer_nets import LAST, NETS, SIZE
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
@@ -145,11 +147,39 @@ def test_score_cam(side, require):
     require("scorecam")
     ours = side.explain(f"scorecam:layer={side.layer}")[0]["cells"]
     assert_agree(ours, grad_cam(side, "ScoreCAM"))
-    with torchcam.methods.ScoreCAM(side.network, target_layer=side.module, input_shape=(3, SIZE, SIZE)) as extractor:
+    assert_agree(ours, torch_cam(side, torchcam.methods.ScoreCAM))
+
+
+class ScoreCamOfThePaper(torchcam.methods.ScoreCAM):
+    """Scales channels to [0,1] after they are enlarged. That the peer has scaled them before does not matter then."""
+
+    def _upsample(self, activation):
+        return self._normalize(super()._upsample(activation), 2)
+
+
+def torch_cam(side, peer):
+    """[h,w] of the class `peer`."""
+    with peer(side.network, target_layer=side.module, input_shape=(3, SIZE, SIZE)) as extractor:
         with torch.inference_mode():
             scores = side.network(side.x)
-        theirs = extractor(side.target, scores, normalized=False)[0][0].numpy()
-    assert_agree(ours, theirs)
+        return extractor(side.target, scores, normalized=False)[0][0].numpy()
+
+
+def test_masks_of_score_cam(tmp_path, monkeypatch, require):
+    """vitrail is the paper's formula, M_k = s(Up(A_k)), with Up of the authors' code. torch-cam enlarges what is scaled,
+    Up(s(A_k)): bilinear values lie between those of the cells, so that its masks end short of 0 and 1. pytorch-grad-cam
+    enlarges from corner to corner (align_corners). Logits that differ much, as in trained networks, show it."""
+    require("scorecam")
+    network = NETS["plain"]()
+    network[-1].weight.data *= 300
+    side = Side(tmp_path, network, SIZE)
+    side.layer, side.module = LAST["plain"], network.get_submodule(LAST["plain"])
+    ours = side.explain(f"scorecam:layer={side.layer}")[0]["cells"]
+    assert cosine(ours, torch_cam(side, torchcam.methods.ScoreCAM)) < AGREE
+    assert_agree(ours, torch_cam(side, ScoreCamOfThePaper), 1, least=0.99999)
+    assert cosine(ours, grad_cam(side, "ScoreCAM")) < AGREE
+    monkeypatch.setattr(torch.nn, "UpsamplingBilinear2d", functools.partial(torch.nn.Upsample, mode="bilinear"))
+    assert_agree(ours, grad_cam(side, "ScoreCAM"), 1, least=0.99999)
 
 
 def test_ablation_cam(side, require):

@@ -38,13 +38,24 @@ COMPOSITES = {
 
 @pytest.mark.parametrize("net", ["average", "no_bias", "plain"])
 @pytest.mark.parametrize("composite", COMPOSITES)
-def test_composites(request, tmp_path, require, composite, net):
+def test_composites(tmp_path, require, composite, net):
     require("lrp")
-    if (composite, net) == ("excitation_backprop", "average"):  # runs, and fails where it begins to agree
-        request.applymarker(pytest.mark.xfail(strict=True, reason="cosine .997 behind an average pooling, unexplained"))
     side = Side(tmp_path, NETS[net](), SIZE)
     ours = side.explain(f"lrp:composite={composite}")[0]["map"]
     assert_agree(ours, zennit(side, net, COMPOSITES[composite]))
+
+
+@pytest.mark.parametrize("net", ["average", "plain"])
+def test_excitation_backprop_has_no_biases(tmp_path, require, net):
+    """vitrail is the paper: a unit divides all that it has among the units below, by probabilities, so that the map adds up to
+    the score. The peer's composite lets positive biases take a share; told not to, it agrees in length too."""
+    require("lrp")
+    side = Side(tmp_path, NETS[net](), SIZE)
+    ours, score = side.explain("lrp:composite=excitation_backprop")[0]["map"], float(side.scores[side.target])
+    assert ours.sum() == pytest.approx(score, rel=1e-3)
+    assert_agree(ours, zennit(side, net, "ExcitationBackprop"), 1)
+    with_biases = zennit(side, net, "ExcitationBackpropWithBiases")
+    assert abs(with_biases.sum()) < 0.8 * abs(score)
 
 
 class WithoutFlatten(torch.nn.Module):

@@ -1,6 +1,9 @@
 """A program: the relevance of a network's input by Zennit, which is run and not linked.
 
 zennit_relevance.py NET COMPOSITE INPUT.npy TARGET OUTPUT.npy
+
+A composite is one of Zennit's by its name; ExcitationBackprop is without biases, which is the paper's,
+ExcitationBackpropWithBiases as Zennit has it.
 """
 
 import sys
@@ -18,8 +21,8 @@ def main(net, composite, input_file, target, output_file):
     x = torch.from_numpy(np.load(input_file))
     scores = network(x)
     canonizers = [zennit.canonizers.SequentialMergeBatchNorm()]
-    keywords = {"low": x.min(), "high": x.max()} if composite == "EpsilonGammaBox" else {}
-    rules = getattr(zennit.composites, composite)(canonizers=canonizers, **keywords)
+    keywords = {"zero_params": ["bias"]} if composite == "ExcitationBackprop" else {}
+    rules = getattr(zennit.composites, composite.removesuffix("WithBiases"))(canonizers=canonizers, **keywords)
     weights = torch.zeros_like(scores)
     weights[0, int(target)] = scores[0, int(target)].detach()
     with zennit.attribution.Gradient(model=network, composite=rules) as attributor:

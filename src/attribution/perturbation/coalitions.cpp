@@ -205,7 +205,8 @@ int64_t score_units(MethodRun& run, CoalitionScorer& scorer, const CoalitionUnit
   int64_t done = 0;
   LookSchedule looks(units.first_look);
   while (done < units.count) {
-    const int64_t n = std::min({run.batch(), units.count - done, looks.until_next(done)});
+    int64_t n = std::min(run.batch(), units.count - done);
+    if (units.settled) n = std::min(n, looks.until_next(done));
     Tensors drawn;
     std::vector<int64_t> numbers;
     for (int64_t unit = done; unit < done + n; ++unit) {
@@ -218,7 +219,7 @@ int64_t score_units(MethodRun& run, CoalitionScorer& scorer, const CoalitionUnit
     const int64_t size = drawn[0].size(0), complete = scores.size(0) / size;
     if (complete > 0) units.add(done, shown.narrow(0, 0, complete * size), scores.narrow(0, 0, complete * size));
     done += complete;
-    if (complete < n || (looks.is_due(done) && units.settled(done))) break;
+    if (complete < n || (units.settled && looks.is_due(done) && units.settled(done))) break;
   }
   return done;
 }

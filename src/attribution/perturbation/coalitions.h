@@ -81,8 +81,9 @@ struct CoalitionUnits {
   std::function<std::vector<int64_t>(int64_t unit)> numbers = {};
   /// Of consecutive units, whose coalitions are `shown` [n*k,d], the scores [n*k,T].
   std::function<void(int64_t first_unit, const Tensor& shown, const Tensor& scores)> add;
-  /// Asked when `first_look` units are done and each time that a quarter more are, whatever the batch: enough?
-  std::function<bool(int64_t units)> settled = [](int64_t) { return false; };
+  /// Asked when `first_look` units are done and each time that a quarter more are, whatever the batch: enough? Nothing
+  /// where all units are wanted in any case: batches are not cut for a look then.
+  std::function<bool(int64_t units)> settled = {};
   int64_t first_look = 40;
 };
 

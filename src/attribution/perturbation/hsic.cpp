@@ -60,9 +60,10 @@ class HsicRun {
     units.draw = [&](int64_t unit) { return shown(unit).unsqueeze(0); };
     units.add = [&](int64_t, const Tensor& shown, const Tensor& scores) { samples_.add(shown, scores); };
     units.first_look = 2 * options_.designs;
-    units.settled = [&](int64_t done) {
-      return rule_.is_asked() && rule_.settled(estimate(), std::min(done / options_.designs, int64_t{20}));
-    };
+    if (rule_.is_asked())
+      units.settled = [&](int64_t done) {
+        return rule_.settled(estimate(), std::min(done / options_.designs, int64_t{20}));
+      };
     return score_units(run_, scorer_, units);
   }
 

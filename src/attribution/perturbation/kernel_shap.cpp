@@ -61,8 +61,9 @@ class DeviationFit {
     // Coefficients of rows of sum zero, up to a constant: of sum zero themselves.
     const auto of_sum_zero = [](const Tensor& b) { return b - b.mean(-2, /*keepdim=*/true); };
     const Tensor zero = difference_.new_zeros({});
+    const Tensor error = jackknife_error(of_sum_zero(fit.without)) * shrinkage_factor(fit, of_sum_zero(fit.axes));
     return {at::where(is_constant, zero, of_sum_zero(fit.coefficients) + difference_ / regions_),
-            at::where(is_constant, zero, jackknife_error(of_sum_zero(fit.without))), is_constant};
+            at::where(is_constant, zero, error), is_constant};
   }
 
  private:
@@ -92,9 +93,10 @@ void sample(MethodRun& run, CoalitionScorer& scorer, const KernelShapOptions& op
       draw(first + unit, weights.emplace_back(1));
     fit.add(shown, scores, at::tensor(weights, at::kDouble));
   };
-  units.settled = [&](int64_t) {
-    return rule.is_asked() && rule.settled(fit.estimate(options.ridge, scorer.is_constant()), fit.groups());
-  };
+  if (rule.is_asked())
+    units.settled = [&](int64_t) {
+      return rule.settled(fit.estimate(options.ridge, scorer.is_constant()), fit.groups());
+    };
   const int64_t done = score_units(run, scorer, units);
   warn_of_stop(run, done, units.count, options.paired ? "pairs of coalitions" : "coalitions");
   if (fit.left_out() > 0)

@@ -86,11 +86,12 @@ void sample(MethodRun& run, CoalitionScorer& scorer, const LimeOptions& options,
   units.count = options.antithetic ? (options.samples + 1) / 2 : options.samples;
   units.draw = [&](int64_t unit) { return draw_shown(options, scorer.regions(), unit); };
   units.add = [&](int64_t, const Tensor& shown, const Tensor& scores) { fit.add(shown, scores); };
-  units.settled = [&](int64_t) {
-    if (!rule.is_asked() || fit.sums().rows() < 2) return false;
-    const RegressionFit now = fit.sums().fit(options.ridge);
-    return rule.settled(estimate(now, scorer.is_constant()), fit.groups());
-  };
+  if (rule.is_asked())
+    units.settled = [&](int64_t) {
+      if (fit.sums().rows() < 2) return false;
+      const RegressionFit now = fit.sums().fit(options.ridge);
+      return rule.settled(estimate(now, scorer.is_constant()), fit.groups());
+    };
   const int64_t done = score_units(run, scorer, units);
   warn_of_stop(run, done, units.count, options.antithetic ? "pairs of samples" : "samples");
   if (fit.sums().left_out() > 0)

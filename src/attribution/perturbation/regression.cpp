@@ -45,9 +45,11 @@ class Fits {
     projections_ = at::where(known.unsqueeze(2), at::matmul(vectors_.transpose(1, 2), xy_), values_.new_zeros({}));
   }
 
-  const Tensor& xx() const { return xx_; }  ///< [B,p,p]
-  const Tensor& xy() const { return xy_; }  ///< [B,p,T]
-  const Tensor& yy() const { return yy_; }  ///< [B,T]
+  const Tensor& xx() const { return xx_; }            ///< [B,p,p]
+  const Tensor& xy() const { return xy_; }            ///< [B,p,T]
+  const Tensor& yy() const { return yy_; }            ///< [B,T]
+  const Tensor& values() const { return values_; }    ///< [B,p]
+  const Tensor& vectors() const { return vectors_; }  ///< [B,p,p]
   double mean_eigenvalue() const { return values_[0].mean().item<double>(); }
 
   /// b [B,p,T] for penalties `lambda`, a number or [T].
@@ -145,8 +147,18 @@ RegressionFit RegressionSums::fit(std::optional<double> ridge) const {
   fit.without = at::where(constant, zero, without.solve(lambda));
   fit.nuisances = all.with_nuisances(fit.coefficients.unsqueeze(0))[0].narrow(0, 0, nuisances_);
   fit.nuisances_without = without.with_nuisances(fit.without).narrow(1, 0, nuisances_);
+  fit.axes = all.vectors()[0];
+  fit.moments = all.values()[0];
+  fit.ridge = lambda.expand({targets_});
   fit.explained = at::where(constant, zero, captured / at::where(constant, zero + 1, yy));
   return fit;
+}
+
+Tensor shrinkage_factor(const RegressionFit& fit, const Tensor& axes) {
+  const Tensor s = fit.moments.unsqueeze(1), divisor = s + fit.ridge, zero = s.new_zeros({});
+  const Tensor inverse = at::where(divisor > 0, 1 / divisor, zero), squares = axes.square();  // [p,T]
+  const Tensor sampling = at::matmul(squares, s * inverse.square()), both = at::matmul(squares, inverse);
+  return at::where(sampling > 0, (both / sampling).sqrt(), zero + 1);
 }
 
 }  // namespace vitrail

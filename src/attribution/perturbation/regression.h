@@ -14,7 +14,13 @@
 //   the ridge      b = argmin sum w (y - u a - x b)^2 + lambda |b|^2 with the lambda of least squared error on the
 //   groups
 //                  left out. (Leave-one-out and generalised cross-validation fail where there are hardly more rows
-//                  than coefficients.) The error does not hold the bias of shrinking.
+//                  than coefficients.) The jackknife does not hold the bias of shrinking; `shrinkage_factor` adds it:
+//
+// along an axis on which x has the moment s, sampling moves b by a variance of sigma^2 s / (s + lambda)^2. A lambda of
+// least error stands for coefficients of mean square sigma^2 / lambda; then sampling and bias together are off by
+// sigma^2 / (s + lambda) in the mean square. Intervals of that width hold at their level the mean over the
+// coefficients, small ones more often and large ones less (Wahba, Bayesian "Confidence Intervals" ..., JRSS B 45, 1983;
+// Nychka, Bayesian Confidence Intervals for Smoothing Splines, JASA 83, 1988).
 //
 // The columns u are not penalised and their coefficients a are of no interest: 1 for an intercept, or what else
 // explains y beside x.
@@ -34,7 +40,13 @@ struct RegressionFit {
   Tensor nuisances;          ///< a, float64 [m,T]
   Tensor nuisances_without;  ///< float64 [G,m,T]
   Tensor explained;          ///< float64 [T]: share of what u leaves of y that x explains
+  Tensor axes, moments;      ///< float64 [p,p], [p]: of what u leaves of x'x the eigenvectors, in columns, and -values
+  Tensor ridge;              ///< float64 [T]: lambda
 };
+
+/// What an error by the jackknife of linear functions L b is to be multiplied with to hold the bias of a ridge that was
+/// chosen, [q,T] from `axes` = L fit.axes [q,p]; 1 without a ridge.
+Tensor shrinkage_factor(const RegressionFit& fit, const Tensor& axes);
 
 class RegressionSums {
  public:

@@ -94,6 +94,22 @@ TEST(KernelShap, IsTheContributionsOfALinearScore) {
   }
 }
 
+TEST(KernelShap, BatchesAreCutForALookOnlyWhereSomebodyLooks) {
+  const auto batches = [](double tolerance) {
+    std::vector<int64_t> sizes;
+    const CallableScorer scorer([&](const Tensor& x) {
+      sizes.push_back(x.size(0));
+      return x.flatten(1).sin().sum(1, /*keepdim=*/true);
+    });
+    Execution execution;
+    execution.batch = 64;
+    kernel_shap(scorer, photo(), {.grid = 6, .coalitions = 256, .tolerance = tolerance}, execution);
+    return sizes;
+  };
+  EXPECT_EQ(batches(0), (std::vector<int64_t>{1, 1, 64, 64, 64, 64}));
+  EXPECT_EQ(batches(1e-9), (std::vector<int64_t>{1, 1, 64, 16, 22, 26, 34, 42, 52}));  // 40, 51, 64, 81, 102, 128 pairs
+}
+
 TEST(KernelShap, SumsToTheDifferenceAtAnyBudget) {
   for (const int64_t budget : {2, 3, 5, 11, 40}) {
     Execution execution;
