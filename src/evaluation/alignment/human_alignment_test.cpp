@@ -43,6 +43,41 @@ TEST(HumanSpearman, EqualValuesTakeTheirMeanRank) {
   EXPECT_NEAR(human_spearman(map).value, 5 / std::sqrt(5.0 * 10), 1e-12);
 }
 
+TEST(HumanPartialSpearman, IsTheCorrelationOfWhatTheMiddleDoesNotExplain) {
+  const Tensor map = at::tensor({3.0f, 1.0f, 4.0f, 5.0f, 2.0f, 6.0f, 9.0f}).view({1, 7}),
+               people = at::tensor({1.0f, 2.0f, 6.0f, 4.0f, 5.0f, 3.0f, 7.0f}).view({1, 7}),
+               centre = at::tensor({0.0f, 1.0f, 2.0f, 3.0f, 2.0f, 1.0f, 0.0f}).view({1, 7});
+  const auto spearman = [](const Tensor& a, const Tensor& b) {
+    return human_spearman({.map = a, .human_map = b}).value;
+  };
+  // Residuals of the regression of ranks on the centre's ranks: 1.5, 3.5, 5.5, 7, 5.5, 3.5, 1.5, less their mean.
+  const Tensor c = at::tensor({-2.5, -0.5, 1.5, 3.0, 1.5, -0.5, -2.5}, at::kDouble);
+  const auto residual = [&](const Tensor& m) {
+    const Tensor ranks = m.flatten().to(at::kDouble).argsort().argsort().to(at::kDouble) - 3;
+    return ranks - c * ((ranks * c).sum() / (c * c).sum());
+  };
+  const Tensor a = residual(map), b = residual(people);
+  const double expected = ((a * b).sum() / ((a * a).sum() * (b * b).sum()).sqrt()).item<double>();
+  const MetricScore score = human_partial_spearman({.map = map, .human_map = people});
+  EXPECT_NEAR(score.value, expected, 1e-12);
+  EXPECT_NEAR(score.parts.at("spearman"), spearman(map, people), 1e-12);
+  EXPECT_NEAR(score.parts.at("map_centre"), spearman(map, centre), 1e-12);
+  EXPECT_NEAR(score.parts.at("people_centre"), spearman(people, centre), 1e-12);
+  EXPECT_GT(std::abs(score.value - score.parts.at("spearman")), 0.05);
+  EXPECT_NEAR(human_partial_spearman({.map = map, .human_map = map.exp()}).value, 1, 1e-12);
+  EXPECT_NEAR(human_partial_spearman({.map = -map, .human_map = map}).value, -1, 1e-12);
+  EXPECT_EQ(human_partial_spearman({.map = -map, .human_map = people}, {.abs = true}).value, score.value);
+}
+
+TEST(HumanPartialSpearman, OfTheMiddleAloneNothingIsLeft) {
+  const Tensor centre = at::tensor({0.0f, 1.0f, 2.0f, 1.0f, 0.0f}).view({1, 5}),
+               map = at::tensor({3.0f, 1.0f, 4.0f, 5.0f, 2.0f}).view({1, 5});
+  EXPECT_THAT(human_partial_spearman({.map = centre.exp(), .human_map = map}).undefined, HasSubstr("the map orders"));
+  EXPECT_THAT(human_partial_spearman({.map = map, .human_map = -centre}).undefined, HasSubstr("people orders"));
+  const Tensor square = at::tensor({1.0f, 2.0f, 3.0f, 4.0f}).view({2, 2});
+  EXPECT_THAT(human_partial_spearman({.map = square, .human_map = square}).undefined, HasSubstr("equally far"));
+}
+
 TEST(HumanIou, EachMapIsCutAtItsOwnPercentile) {
   // The three highest of each: columns 0, 1, 2 and 1, 2, 3 of the first row.
   const MetricCase map{.map = plane({9, 8, 7, 6, 5, 4, 3, 2, 1, 0}),
@@ -60,7 +95,7 @@ TEST(HumanAlignment, AMapThatOrdersNothingHasNoValue) {
   const Tensor map = at::rand({2, 5}), constant = at::full({2, 5}, 0.3f);
   Tensor broken = at::rand({2, 5});
   broken[0][0] = std::numeric_limits<float>::infinity();
-  for (const char* name : {"human_spearman", "human_iou", "human_dice"}) {
+  for (const char* name : {"human_spearman", "human_partial_spearman", "human_iou", "human_dice"}) {
     const auto undefined = [&](const Tensor& ours, const Tensor& people) {
       const MetricScore score = parse_metric(name)->score({.map = ours, .human_map = people});
       EXPECT_TRUE(std::isnan(score.value)) << name;
