@@ -5,6 +5,7 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <gmock/gmock.h>
+#include <vitrail/evaluate.h>
 #include <vitrail/human_alignment.h>
 
 #include <cmath>
@@ -129,6 +130,25 @@ TEST(HumanCeiling, IsTheAgreementOfEachWithTheOthers) {
   EXPECT_LT(with_mean, 0.99);
   EXPECT_NEAR(human_ceiling(*metric, at::stack({one, one, mixed * 255})).value, (2 * with_mean + pair) / 3, 1e-12);
   EXPECT_NEAR(human_ceiling(*parse_metric("human_iou:percentile=70"), at::stack({one, mixed})).value, 1.0 / 5, 1e-12);
+}
+
+TEST(HumanCeiling, HasSharesAndNamesakesAreToldApart) {
+  const Methods methods = parse_methods("random");
+  const Metrics metrics = parse_metrics("human_dice:percentile=80,human_dice,human_spearman");
+  PhotoEvaluation photo{.methods = {{.scores = {{.value = 0.1}, {.value = 0.2}, {.value = -0.25}}}}};
+  for (const auto& metric : metrics) photo.ceilings[metric->canonical()] = 0.5;
+  const Evaluation evaluation = summarise({photo}, methods, metrics);
+  const std::string table = evaluation.table();
+  for (const char* line :
+       {"\nhuman_dice:percentile=80 between people: 0.5, 1 photo\n",
+        "\nhuman_dice:percentile=90 between people: 0.5, 1 photo\n", "\nhuman_spearman between people: 0.5, 1 photo\n"})
+    EXPECT_THAT(table, HasSubstr(line));
+  EXPECT_THAT(table, HasSubstr("of ceiling"));
+  EXPECT_DOUBLE_EQ(evaluation.rows[0].ceiling_share, 0.2);
+  EXPECT_DOUBLE_EQ(evaluation.rows[1].ceiling_share, 0.4);
+  EXPECT_DOUBLE_EQ(evaluation.rows[2].ceiling_share, -0.5);
+  photo.ceilings.begin()->second = -0.1;  // people who contradict each other: no share of that
+  EXPECT_TRUE(std::isnan(summarise({photo}, methods, metrics).rows[0].ceiling_share));
 }
 
 TEST(HumanCeiling, WhoSaysNothingIsLeftOut) {
