@@ -117,6 +117,8 @@ struct EvaluationRow {
   /// draws nothing or was explained once.
   double variance_images = std::numeric_limits<double>::quiet_NaN();
   double variance_sampling = std::numeric_limits<double>::quiet_NaN();
+  /// mean / the ceiling between people (EvaluationCeiling); NaN where there is none, or none above 0.
+  double ceiling_share = std::numeric_limits<double>::quiet_NaN();
 
   bool has_split() const;
   static std::string meaning_of_split();
@@ -136,10 +138,11 @@ struct EvaluationComparison {
 /// How well people agree with each other by a metric: a mean beside which those of methods are read.
 struct EvaluationCeiling {
   std::string metric = {}, metric_name = {};  ///< the former canonical
+  std::string label = {};                     ///< the name, and the options that tell it from its namesakes
   double mean = 0, low = 0, high = 0;         ///< NaN where there are too few photos to say
   int64_t n = 0;                              ///< photos with maps of several people
 
-  /// "human_dice between people: 0.4 (0.36 to 0.44), 15 photos"; and what that says of methods.
+  /// "human_dice:percentile=80 between people: 0.4 (0.36 to 0.44), 15 photos"; and what that says of methods.
   std::string text() const;
   static std::string meaning();
 };

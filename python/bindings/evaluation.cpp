@@ -169,7 +169,8 @@ void bind_evaluation(py::module_& module) {
       .def_readonly("curve_x", &EvaluationRow::curve_x)
       .def_readonly("curve_y", &EvaluationRow::curve_y)
       .def_readonly("variance_images", &EvaluationRow::variance_images)
-      .def_readonly("variance_sampling", &EvaluationRow::variance_sampling);
+      .def_readonly("variance_sampling", &EvaluationRow::variance_sampling)
+      .def_readonly("ceiling_share", &EvaluationRow::ceiling_share);
 
   py::class_<EvaluationComparison>(module, "EvaluationComparison", "Two methods on the same photos.")
       .def_readonly("metric", &EvaluationComparison::metric)

@@ -107,13 +107,22 @@ class Page {
     for (const EvaluationCeiling& ceiling : evaluation_.ceilings)
       if (ceiling.metric == metric) {
         intervals.push_back({"people", ceiling.mean, ceiling.low, ceiling.high, false});
-        people = tag("p", "", escape_html(ceiling.text() + ": " + EvaluationCeiling::meaning()));
+        people = tag("p", "", escape_html(ceiling.text() + ": " + EvaluationCeiling::meaning() + shares(metric)));
       }
     std::string text = tag("h2", "", escape_html(metric_label_(metric))) + tag("code", "", escape_html(metric)) +
                        people + interval_plot(intervals) +
                        curve_plot(curves, "share of the pixels, as the metric takes them");
     if (!reasons.empty()) text += tag("ul", "", reasons);
     return tag("section", "", text + variances(metric) + pairs(metric));
+  }
+
+  /// " Shares of it: gradcam 0.62, random 0.01."; empty without any.
+  std::string shares(const std::string& metric) const {
+    std::string text;
+    for (const std::string& method : sorted_methods(metric))
+      if (const double share = row(method, metric).ceiling_share; !std::isnan(share))
+        text += (text.empty() ? " Shares of it: " : ", ") + method_label_(method) + " " + show_number(share);
+    return text.empty() ? text : text + ".";
   }
 
   const std::vector<std::string>& metrics() const { return metrics_; }

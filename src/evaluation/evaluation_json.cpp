@@ -25,6 +25,7 @@ Json row_json(const EvaluationRow& row) {
           {"seconds", number_or_null(row.seconds)},
           {"variance_images", number_or_null(row.variance_images)},
           {"variance_sampling", number_or_null(row.variance_sampling)},
+          {"ceiling_share", number_or_null(row.ceiling_share)},
           {"method_string", row.method},
           {"metric_string", row.metric}};
 }

@@ -131,8 +131,8 @@ Concordance agree(const std::vector<EvaluationRow>& rows, size_t methods, size_t
 }
 
 /// Of a metric over the photos that have one; without n where none does.
-EvaluationCeiling ceiling_of(const Metric& metric, const std::vector<const PhotoEvaluation*>& photos,
-                             const BootstrapOptions& options) {
+EvaluationCeiling ceiling_of(const Metric& metric, const RowLabels& label,
+                             const std::vector<const PhotoEvaluation*>& photos, const BootstrapOptions& options) {
   std::vector<double> values;
   for (const PhotoEvaluation* photo : photos)
     if (const auto found = photo->ceilings.find(metric.canonical()); found != photo->ceilings.end())
@@ -140,6 +140,7 @@ EvaluationCeiling ceiling_of(const Metric& metric, const std::vector<const Photo
   const Aggregate interval = bootstrap_mean(values, options);
   return {.metric = metric.canonical(),
           .metric_name = metric.info().name,
+          .label = label(metric.canonical()),
           .mean = interval.mean,
           .low = interval.low,
           .high = interval.high,
@@ -194,13 +195,21 @@ Evaluation summarise(const std::vector<PhotoEvaluation>& photos, const Methods& 
       split_spread(usable, m, k, row);
       values[k].push_back(std::move(scores.values));
     }
+  std::vector<std::string> all_metrics;
+  for (const auto& metric : metrics) all_metrics.push_back(metric->canonical());
+  const RowLabels label(all_metrics);
   for (size_t k = 0; k < metrics.size(); ++k) {
     std::vector<EvaluationRow> of_metric;
     for (size_t m = 0; m < methods.size(); ++m) of_metric.push_back(evaluation.rows[m * metrics.size() + k]);
     const auto pairs = compare(of_metric, values[k], bootstrap);
     evaluation.comparisons.insert(evaluation.comparisons.end(), pairs.begin(), pairs.end());
-    const EvaluationCeiling ceiling = ceiling_of(*metrics[k], usable, bootstrap);
+    const EvaluationCeiling ceiling = ceiling_of(*metrics[k], label, usable, bootstrap);
     if (ceiling.n > 0) evaluation.ceilings.push_back(ceiling);
+    if (ceiling.mean > 0)
+      for (size_t m = 0; m < methods.size(); ++m) {
+        EvaluationRow& row = evaluation.rows[m * metrics.size() + k];
+        row.ceiling_share = row.mean / ceiling.mean;
+      }
   }
   const Concordance agreement = agree(evaluation.rows, methods.size(), metrics.size(), options.seed);
   evaluation.concordance = agreement.w;
@@ -216,7 +225,7 @@ std::string EvaluationRow::meaning_of_split() {
 }
 
 std::string EvaluationCeiling::text() const {
-  return metric_name + " between people: " + show_number(mean) +
+  return label + " between people: " + show_number(mean) +
          (std::isnan(low) ? "" : " (" + show_number(low) + " to " + show_number(high) + ")") + ", " +
          std::to_string(n) + (n == 1 ? " photo" : " photos");
 }
@@ -231,6 +240,9 @@ std::string Evaluation::table() const {
   const bool repeated = std::any_of(rows.begin(), rows.end(), [](const auto& r) { return r.has_split(); });
   if (repeated)
     for (const char* title : {"var. photos", "var. draws"}) lines[0].push_back(title);
+  const bool with_ceiling =
+      std::any_of(rows.begin(), rows.end(), [](const auto& r) { return !std::isnan(r.ceiling_share); });
+  if (with_ceiling) lines[0].push_back("of ceiling");
   std::vector<const EvaluationRow*> sorted;
   for (const EvaluationRow& row : rows) sorted.push_back(&row);
   std::stable_sort(sorted.begin(), sorted.end(), [&](const EvaluationRow* a, const EvaluationRow* b) {
@@ -257,6 +269,7 @@ std::string Evaluation::table() const {
     if (repeated)
       for (const double variance : {row->variance_images, row->variance_sampling})
         lines.back().push_back(row->has_split() ? show_number(variance) : "");
+    if (with_ceiling) lines.back().push_back(std::isnan(row->ceiling_share) ? "" : show_number(row->ceiling_share));
   }
   std::vector<size_t> widths(lines[0].size(), 0);
   for (const auto& line : lines)

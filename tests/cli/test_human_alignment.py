@@ -115,3 +115,46 @@ def test_mistakes_are_named(net, photo, tmp_path, name, text, words):
     run = vitrail("evaluate", net, photo, "-m", "centre", "-o", tmp_path / "out", "--human-maps", tmp_path / name)
     assert run.returncode in (2, 4)
     assert all(word in run.stderr for word in words), run.stderr
+
+
+def beside_centre(a, b):
+    """The correlation of what is left of the ranks after a regression on those of the centre."""
+    y, x = (numpy.abs(numpy.arange(side) - (side - 1) / 2) for side in a.shape)
+    columns = [scipy.stats.rankdata(values) for values in (a, b, -(x**2 + y[:, None] ** 2))]
+    a, b, centre = (column - column.mean() for column in columns)
+    a, b = (values - centre * (values @ centre) / (centre @ centre) for values in (a, b))
+    return a @ b / numpy.sqrt((a @ a) * (b @ b))
+
+
+def test_partial_correlation_and_share_of_the_ceiling(tmp_path):
+    size = 32
+    net = build_net(tmp_path / "net.onnx", size=size)
+    photo = save_photo(tmp_path / "one.png", size=(size, size))
+    random = numpy.random.default_rng(3)
+    blob = numpy.exp(-((numpy.arange(size) - 15.5) ** 2 + (numpy.arange(size)[:, None] - 15.5) ** 2) / 128)
+    people = [blob + random.random((size, size)) for _ in range(2)]
+    folder = tmp_path / "people" / "one"
+    folder.mkdir(parents=True)
+    for number, map_ in enumerate(people):
+        numpy.save(folder / f"{number}.npy", map_.astype(numpy.float32))
+    options = ["-m", "saliency,centre", "--metric", "human_spearman,human_partial_spearman", "--plan", "none"]
+    run = vitrail(
+        "evaluate", net, photo, *options, "--human-maps", tmp_path / "people", "-o", tmp_path / "out", "--json"
+    )
+    assert run.returncode == 0, run.stderr
+    means, ceilings = scores(run)
+    explained = vitrail("explain", net, photo, "-m", "saliency", "--plan", "none", "-o", tmp_path / "explained")
+    assert explained.returncode == 0, explained.stderr
+    (file,) = (tmp_path / "explained" / "one").glob("*saliency*.npy")
+    ours, mean = numpy.load(file), sum(map_ / map_.std() for map_ in people)
+    assert means["saliency", "human_partial_spearman"] == pytest.approx(beside_centre(ours, mean), abs=1e-5)
+    raw, partial = ceilings["human_spearman"], ceilings["human_partial_spearman"]
+    assert partial["mean"] == pytest.approx(beside_centre(*people), abs=1e-5)
+    assert partial["mean"] < 0.1 < raw["mean"], "these people share the middle and nothing else"
+    rows = {(row["method"], row["metric"]): row for row in document(run)["rows"]}
+    row = rows["saliency", "human_spearman"]
+    assert row["ceiling_share"] == pytest.approx(row["mean"] / raw["mean"])
+    assert rows["centre", "human_partial_spearman"]["mean"] is None
+    assert rows["centre", "human_partial_spearman"]["ceiling_share"] is None
+    assert "distance from the middle" in next(iter(rows["centre", "human_partial_spearman"]["reasons"]))
+    assert "Shares of it: " in (tmp_path / "out" / "report.html").read_text()

@@ -22,7 +22,7 @@ COMMAND = os.environ.get("VITRAIL_COMMAND", str(BUILD / "vitrail"))
 CORPUS = Path(os.environ.get("VITRAIL_CORPUS", SOURCE.parent / "shared" / "corpus"))
 sys.path[:0] = [str(Path(__file__).parent / "standin"), str(Path(__file__).parent)]
 
-if any(importlib.util.find_spec(name) is None for name in ("captum", "quantus")):
+if any(importlib.util.find_spec(name) is None for name in ("captum", "quantus", "saliency")):
     collect_ignore_glob = ["test_*.py"]
     if os.environ.get("VITRAIL_REQUIRE_PEERS") == "1":
         raise RuntimeError("the peers are required and not installed: scripts/setup makes .venv-peers")

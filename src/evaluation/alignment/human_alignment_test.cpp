@@ -5,6 +5,7 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <gmock/gmock.h>
+#include <vitrail/evaluate.h>
 #include <vitrail/human_alignment.h>
 
 #include <cmath>
@@ -43,6 +44,41 @@ TEST(HumanSpearman, EqualValuesTakeTheirMeanRank) {
   EXPECT_NEAR(human_spearman(map).value, 5 / std::sqrt(5.0 * 10), 1e-12);
 }
 
+TEST(HumanPartialSpearman, IsTheCorrelationOfWhatTheMiddleDoesNotExplain) {
+  const Tensor map = at::tensor({3.0f, 1.0f, 4.0f, 5.0f, 2.0f, 6.0f, 9.0f}).view({1, 7}),
+               people = at::tensor({1.0f, 2.0f, 6.0f, 4.0f, 5.0f, 3.0f, 7.0f}).view({1, 7}),
+               centre = at::tensor({0.0f, 1.0f, 2.0f, 3.0f, 2.0f, 1.0f, 0.0f}).view({1, 7});
+  const auto spearman = [](const Tensor& a, const Tensor& b) {
+    return human_spearman({.map = a, .human_map = b}).value;
+  };
+  // Residuals of the regression of ranks on the centre's ranks: 1.5, 3.5, 5.5, 7, 5.5, 3.5, 1.5, less their mean.
+  const Tensor c = at::tensor({-2.5, -0.5, 1.5, 3.0, 1.5, -0.5, -2.5}, at::kDouble);
+  const auto residual = [&](const Tensor& m) {
+    const Tensor ranks = m.flatten().to(at::kDouble).argsort().argsort().to(at::kDouble) - 3;
+    return ranks - c * ((ranks * c).sum() / (c * c).sum());
+  };
+  const Tensor a = residual(map), b = residual(people);
+  const double expected = ((a * b).sum() / ((a * a).sum() * (b * b).sum()).sqrt()).item<double>();
+  const MetricScore score = human_partial_spearman({.map = map, .human_map = people});
+  EXPECT_NEAR(score.value, expected, 1e-12);
+  EXPECT_NEAR(score.parts.at("spearman"), spearman(map, people), 1e-12);
+  EXPECT_NEAR(score.parts.at("map_centre"), spearman(map, centre), 1e-12);
+  EXPECT_NEAR(score.parts.at("people_centre"), spearman(people, centre), 1e-12);
+  EXPECT_GT(std::abs(score.value - score.parts.at("spearman")), 0.05);
+  EXPECT_NEAR(human_partial_spearman({.map = map, .human_map = map.exp()}).value, 1, 1e-12);
+  EXPECT_NEAR(human_partial_spearman({.map = -map, .human_map = map}).value, -1, 1e-12);
+  EXPECT_EQ(human_partial_spearman({.map = -map, .human_map = people}, {.abs = true}).value, score.value);
+}
+
+TEST(HumanPartialSpearman, OfTheMiddleAloneNothingIsLeft) {
+  const Tensor centre = at::tensor({0.0f, 1.0f, 2.0f, 1.0f, 0.0f}).view({1, 5}),
+               map = at::tensor({3.0f, 1.0f, 4.0f, 5.0f, 2.0f}).view({1, 5});
+  EXPECT_THAT(human_partial_spearman({.map = centre.exp(), .human_map = map}).undefined, HasSubstr("the map orders"));
+  EXPECT_THAT(human_partial_spearman({.map = map, .human_map = -centre}).undefined, HasSubstr("people orders"));
+  const Tensor square = at::tensor({1.0f, 2.0f, 3.0f, 4.0f}).view({2, 2});
+  EXPECT_THAT(human_partial_spearman({.map = square, .human_map = square}).undefined, HasSubstr("equally far"));
+}
+
 TEST(HumanIou, EachMapIsCutAtItsOwnPercentile) {
   // The three highest of each: columns 0, 1, 2 and 1, 2, 3 of the first row.
   const MetricCase map{.map = plane({9, 8, 7, 6, 5, 4, 3, 2, 1, 0}),
@@ -60,7 +96,7 @@ TEST(HumanAlignment, AMapThatOrdersNothingHasNoValue) {
   const Tensor map = at::rand({2, 5}), constant = at::full({2, 5}, 0.3f);
   Tensor broken = at::rand({2, 5});
   broken[0][0] = std::numeric_limits<float>::infinity();
-  for (const char* name : {"human_spearman", "human_iou", "human_dice"}) {
+  for (const char* name : {"human_spearman", "human_partial_spearman", "human_iou", "human_dice"}) {
     const auto undefined = [&](const Tensor& ours, const Tensor& people) {
       const MetricScore score = parse_metric(name)->score({.map = ours, .human_map = people});
       EXPECT_TRUE(std::isnan(score.value)) << name;
@@ -94,6 +130,25 @@ TEST(HumanCeiling, IsTheAgreementOfEachWithTheOthers) {
   EXPECT_LT(with_mean, 0.99);
   EXPECT_NEAR(human_ceiling(*metric, at::stack({one, one, mixed * 255})).value, (2 * with_mean + pair) / 3, 1e-12);
   EXPECT_NEAR(human_ceiling(*parse_metric("human_iou:percentile=70"), at::stack({one, mixed})).value, 1.0 / 5, 1e-12);
+}
+
+TEST(HumanCeiling, HasSharesAndNamesakesAreToldApart) {
+  const Methods methods = parse_methods("random");
+  const Metrics metrics = parse_metrics("human_dice:percentile=80,human_dice,human_spearman");
+  PhotoEvaluation photo{.methods = {{.scores = {{.value = 0.1}, {.value = 0.2}, {.value = -0.25}}}}};
+  for (const auto& metric : metrics) photo.ceilings[metric->canonical()] = 0.5;
+  const Evaluation evaluation = summarise({photo}, methods, metrics);
+  const std::string table = evaluation.table();
+  for (const char* line :
+       {"\nhuman_dice:percentile=80 between people: 0.5, 1 photo\n",
+        "\nhuman_dice:percentile=90 between people: 0.5, 1 photo\n", "\nhuman_spearman between people: 0.5, 1 photo\n"})
+    EXPECT_THAT(table, HasSubstr(line));
+  EXPECT_THAT(table, HasSubstr("of ceiling"));
+  EXPECT_DOUBLE_EQ(evaluation.rows[0].ceiling_share, 0.2);
+  EXPECT_DOUBLE_EQ(evaluation.rows[1].ceiling_share, 0.4);
+  EXPECT_DOUBLE_EQ(evaluation.rows[2].ceiling_share, -0.5);
+  photo.ceilings.begin()->second = -0.1;  // people who contradict each other: no share of that
+  EXPECT_TRUE(std::isnan(summarise({photo}, methods, metrics).rows[0].ceiling_share));
 }
 
 TEST(HumanCeiling, WhoSaysNothingIsLeftOut) {
