@@ -1,9 +1,11 @@
 """The study of docs/study.md: methods judged on the ImageNet nets of the corpus and real photos, as tables for that page.
 
-    .venv/bin/python scripts/study.py [--nets tiny_darknet_224 ...] [--parts fidelity ...] [--photos 40] [--tables]
+    .venv/bin/python scripts/study.py [--nets tiny_darknet_224 ...] [--parts fidelity ...] [--photos 40]
+                                      [--shard 1/4] [--tables]
 
 Runs `vitrail evaluate` once a net and part, on one thread, into out/study/NET-PART; what is there already is kept, so a
-run that was stopped goes on. --tables runs nothing and prints the tables of what is finished.
+run that was stopped goes on. --tables runs nothing anew and prints the tables of what is finished; of shards, of the
+photos that they have scored.
 """
 
 import argparse
@@ -54,12 +56,41 @@ PARTS = {
 }
 
 
-def run(net, name, most):
+def evaluate(net, name, photos, folder, *more):
+    part = PARTS[name]
+    command = [COMMAND, "evaluate", CORPUS / "models" / "imagenet" / f"{net}.onnx", *photos, *more]
+    command += ["-m", ",".join(part.methods), "--metric", ",".join(part.metrics), *part.evidence, "--threads", "1"]
+    subprocess.run([*command, "-o", folder, "--quiet"], check=True)
+
+
+def run(net, name, most, shard):
     part = PARTS[name]
     photos = sorted(path for path in part.folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg"))
-    command = [COMMAND, "evaluate", CORPUS / "models" / "imagenet" / f"{net}.onnx", *photos[: min(part.photos, most)]]
-    command += ["-m", ",".join(part.methods), "--metric", ",".join(part.metrics), *part.evidence, "--threads", "1"]
-    subprocess.run([*command, "-o", OUT / f"{net}-{name}", "--quiet"], check=True)
+    more = ("--shard", shard) if shard else ()
+    evaluate(net, name, photos[: min(part.photos, most)], OUT / f"{net}-{name}", *more)
+
+
+def gather(net, name):
+    """The folder of the evaluation; where there are shards, of one of the photos that they have scored."""
+    folder = OUT / f"{net}-{name}"
+    if not any(folder.glob("scores-*.jsonl")):
+        return folder
+    record = json.loads((folder / "run.json").read_text())
+    whole = OUT / f"{net}-{name}-so-far"
+    whole.mkdir(exist_ok=True)
+    for kind in ("scores", "seconds"):
+        lines = [
+            json.loads(line) for shard in folder.glob(f"{kind}-*.jsonl") for line in shard.read_text().splitlines()
+        ]
+        lines.sort(key=lambda line: line["place"])
+        photos = [record["photos"][line["place"]] for line in lines]
+        for place, line in enumerate(lines):
+            line["place"] = place
+        text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+        (whole / f"{kind}.jsonl").write_text(text)
+    (whole / "run.json").write_text(json.dumps({**record, "photos": photos}))
+    evaluate(net, name, photos, whole)  # everything is scored: the statistics alone
+    return whole
 
 
 def cell(row, controls):
@@ -85,7 +116,7 @@ def label(metric, metrics):
 
 
 def tables(net, name):
-    found = OUT / f"{net}-{name}" / "evaluation.json"
+    found = gather(net, name) / "evaluation.json"
     if not found.exists():
         return
     evaluation = json.loads(found.read_text())
@@ -124,6 +155,7 @@ def main():
     parser.add_argument("--nets", nargs="*", choices=NETS, default=NETS)
     parser.add_argument("--parts", nargs="*", choices=tuple(PARTS), default=tuple(PARTS))
     parser.add_argument("--photos", type=int, default=100, help="at most, a part")
+    parser.add_argument("--shard", help="part i of n of the photos, as i/n")
     parser.add_argument("--tables", action="store_true")
     arguments = parser.parse_args()
     if not CORPUS.is_dir():
@@ -131,7 +163,7 @@ def main():
     for name in arguments.parts:
         for net in arguments.nets:
             if not arguments.tables:
-                run(net, name, arguments.photos)
+                run(net, name, arguments.photos, arguments.shard)
             tables(net, name)
 
 

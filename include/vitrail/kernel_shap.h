@@ -24,8 +24,7 @@
 // Unit        of the target (logit); signed. The cells sum to score - score of the baseline, whatever the budget
 //             (`completeness_gap` is rounding).
 // Cost        coalitions + 2 forwards, shared by all targets; less where a coalition comes twice (few regions), or
-// where
-//             `tolerance` or `top` is reached.
+//             where `tolerance` or `top` is reached.
 // Error       the jackknife over 20 groups of pairs (Student t with 19 degrees of freedom), widened by what the ridge
 //             biases the values in the mean over regions: intervals hold small values more often than large ones.
 // Guarantees  coalition m is a function of (seed, m): results do not depend on batch or threads. Anytime.

@@ -145,7 +145,7 @@ class _Judge:
             probability = self.model.scorer([probable], subject, self.black_box, self.batch)
 
         def judged(method: _native.Method) -> _native.MethodEvaluation:
-            scorer = self.model.scorer(targets, subject, method.info, self.batch)
+            scorer = self.model.scorer(targets, subject, method.info, self.batch, again_and_again=True)
             try:
                 explanation = method.explain(scorer, subject.prepared.input, execution)[0]
             except (UsageError, ModelError) as error:

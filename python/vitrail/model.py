@@ -55,7 +55,13 @@ class Explainable(Protocol):
     def targets(self, strings: Sequence[str], subject: Subject) -> list[_native.Target]: ...
 
     def scorer(
-        self, targets: Sequence[_native.Target], subject: Subject, method: _native.MethodInfo, batch: int
+        self,
+        targets: Sequence[_native.Target],
+        subject: Subject,
+        method: _native.MethodInfo,
+        batch: int,
+        *,
+        again_and_again: bool = False,
     ) -> _native.Scorer: ...
 
 
@@ -172,9 +178,18 @@ class Model:
         return self._native.targets(list(strings), subject.prepared)
 
     def scorer(
-        self, targets: Sequence[_native.Target], subject: Subject, method: _native.MethodInfo, batch: int
+        self,
+        targets: Sequence[_native.Target],
+        subject: Subject,
+        method: _native.MethodInfo,
+        batch: int,
+        *,
+        again_and_again: bool = False,
     ) -> _native.Scorer:
-        native = self.planned(subject, method, batch) if method.uses_plan else self._native
+        """`again_and_again`: the method will explain many inputs, and then also one gradient of each is worth a plan's."""
+        by_gradients = method.repeats_gradients or (again_and_again and method.needs == "gradient")
+        by_plan = method.uses_plan or by_gradients
+        native = self.planned(subject, batch, by_gradients) if by_plan else self._native
         return native.probe(list(targets))
 
     def record(
@@ -194,13 +209,12 @@ class Model:
             list(self._input_size or ()),
         )
 
-    def planned(self, subject: Subject, method: _native.MethodInfo, batch: int) -> _native.Model:
-        """With a plan that serves the method, made once; one for scores is made anew when gradients are wanted too."""
+    def planned(self, subject: Subject, batch: int, gradients: bool) -> _native.Model:
+        """With a plan, made once; one for scores is made anew when gradients are wanted too."""
         if self._plan == "none":
             return self._native
         with self._lock:
             known = self._planned
-            gradients = method.repeats_gradients
             if known is None or (gradients and known.has_plan and not known.plan_gives_gradients):
                 recorded = self._plan if isinstance(self._plan, Mapping) else known.plan_record if known else {}
                 self._planned = self._native.with_plan(

@@ -87,7 +87,13 @@ class Wrapped:
         return _native.resolve_targets(list(strings), self._logits(subject), self._labels)
 
     def scorer(
-        self, targets: Sequence[_native.Target], subject: Subject, method: _native.MethodInfo, batch: int
+        self,
+        targets: Sequence[_native.Target],
+        subject: Subject,
+        method: _native.MethodInfo,
+        batch: int,
+        *,
+        again_and_again: bool = False,
     ) -> _native.Scorer:
         self.check_mode()
         network = Network(self, subject.prepared.input)

@@ -42,6 +42,14 @@ def test_it_says_what_the_command_says(model_path, photos, tmp_path):
         assert (row.n, row.forwards, row.direction) == (4, of_command["forwards"], of_command["direction"])
 
 
+def test_gradients_are_the_plans_where_maps_are_made_again_and_again(model_path, photos):
+    model = vt.load(model_path)
+    vt.explain(model, photos[0], "saliency", progress=False)
+    assert "gradient_chunk" not in model.plan
+    vt.evaluate(model, photos[:1], "saliency", "max_sensitivity:samples=2", progress=False)
+    assert "gradient_chunk" in model.plan
+
+
 def test_rows_and_scores_by_name(model, photos):
     found = vt.evaluate(model, photos, METHODS, METRICS, progress=False)
     scores = found.scores("occlusion", "deletion")
