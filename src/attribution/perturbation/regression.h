@@ -12,8 +12,9 @@
 //                  g (Student t with G - 1 degrees of freedom). It asks nothing of the residuals, which on a network
 //                  are mostly interactions that the linear model does not know;
 //   the ridge      b = argmin sum w (y - u a - x b)^2 + lambda |b|^2 with the lambda of least squared error on the
-//                  groups left out. (Leave-one-out and generalised cross-validation fail where there are hardly more rows
-//                  than coefficients.) The jackknife does not hold the bias of shrinking; `shrinkage_factor` adds it:
+//                  groups left out. (Leave-one-out and generalised cross-validation fail where there are hardly
+//                  more rows than coefficients.) The jackknife does not hold the bias of shrinking;
+//                  `shrinkage_factor` adds it:
 //
 // along an axis on which x has the moment s, sampling moves b by a variance of sigma^2 s / (s + lambda)^2. A lambda of
 // least error stands for coefficients of mean square sigma^2 / lambda; then sampling and bias together are off by
