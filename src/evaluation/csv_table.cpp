@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <fstream>
-#include <sstream>
 #include <stdexcept>
+#include <string_view>
 
 #include "attribution/options.h"
 #include "base/text.h"
@@ -16,13 +16,28 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::string> split(std::string line) {
-  if (!line.empty() && line.back() == '\r') line.pop_back();
-  std::vector<std::string> fields;
-  std::istringstream stream(line);
-  for (std::string field; std::getline(stream, field, ',');) fields.push_back(field);
-  if (line.ends_with(',')) fields.emplace_back();
-  return fields;
+/// The fields of a line; none where it is empty, or where a quote is opened and not closed.
+std::vector<std::string> split(std::string_view line) {
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  if (line.empty()) return {};
+  std::vector<std::string> fields(1);
+  bool quoted = false;
+  for (size_t i = 0; i < line.size(); ++i) {
+    if (line[i] == ',' && !quoted)
+      fields.emplace_back();
+    else if (line[i] != '"')
+      fields.back() += line[i];
+    else if (quoted && line.substr(i + 1).starts_with('"'))
+      fields.back() += line[i++];
+    else
+      quoted = !quoted;
+  }
+  return quoted ? std::vector<std::string>() : fields;
+}
+
+std::string_view without_byte_order_mark(std::string_view line) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  return line.starts_with(kMark) ? line.substr(kMark.size()) : line;
 }
 
 }  // namespace
@@ -33,7 +48,7 @@ CsvTable::CsvTable(const fs::path& file, const std::vector<std::string>& columns
   std::string line;
   if (!fs::is_regular_file(file) || !std::getline(stream, line))
     throw InputError(file_ + " cannot be read; expected a table with the heading " + join(columns, ",") + ".");
-  const std::vector<std::string> heading = split(line);
+  const std::vector<std::string> heading = split(without_byte_order_mark(line));
   std::vector<size_t> places;
   for (const std::string& column : columns) {
     const auto found = std::find(heading.begin(), heading.end(), column);
@@ -43,8 +58,10 @@ CsvTable::CsvTable(const fs::path& file, const std::vector<std::string>& columns
     places.push_back(static_cast<size_t>(found - heading.begin()));
   }
   for (size_t number = 2; std::getline(stream, line); ++number) {
+    if (line.empty() || line == "\r") continue;
     const std::vector<std::string> fields = split(line);
-    if (fields.empty()) continue;
+    if (fields.empty())
+      throw InputError(file_ + ", line " + std::to_string(number) + ": a quote is opened and not closed: " + line);
     if (fields.size() != heading.size())
       throw InputError(file_ + ", line " + std::to_string(number) + ": found " + std::to_string(fields.size()) +
                        " fields, expected " + std::to_string(heading.size()) + ": " + join(heading, ",") + ".");

@@ -1,6 +1,7 @@
 #pragma once
 
-// Tables of text: a heading of names, then lines of fields, all between commas. Fields hold no commas and no quotes.
+// Tables of text as spreadsheets write them (RFC 4180): a heading of names, then lines of fields, all between commas. A
+// field with commas or quotes stands in quotes, its own quotes doubled; a row is one line.
 
 #include <cstddef>
 #include <filesystem>

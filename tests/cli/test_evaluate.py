@@ -283,31 +283,33 @@ def test_killed_ten_times_the_file_is_that_of_one_run(corpus, net, tmp_path):
     methods = "saliency,gradient_x_input,gradcam,random,edges,centre"
     options = ["-m", methods, "--metric", "deletion,insertion,mu_fidelity:grid=4,subsets=30,average_drop", "--quiet"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    began = time.monotonic()
     evaluate(net, photos[0], whole, *photos[1:], *options)
-    seconds = time.monotonic() - began
     killed.mkdir()
     shutil.copy(whole / "run.json", killed)
     final = (whole / "scores.jsonl").read_bytes()
     assert final.count(b"\n") == 1000
-    draw, kept, kills = random.Random(3), 0, 0
-    while kills < 10:
+    scores = killed / "scores.jsonl"
+    scores.touch()
+    draw, kept = random.Random(3), b""
+    for _ in range(10):
         process = subprocess.Popen(
             [COMMAND, "evaluate", str(net), *map(str, photos), "-o", str(killed), *options],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(draw.uniform(0.3, 1.0) * seconds / 9)
-        assert process.poll() is None, "it ended before it was killed"
+        goal = kept.count(b"\n") + draw.randint(1, 80)  # photos, however fast the machine is just now
+        while scores.read_bytes().count(b"\n") < goal:
+            assert process.poll() is None, "it ended before it was killed"
+            time.sleep(0.005)
+        time.sleep(draw.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        kills += 1
-        lines = (killed / "scores.jsonl").read_bytes() if (killed / "scores.jsonl").exists() else b""
+        lines = scores.read_bytes()
         finished = lines[: lines.rfind(b"\n") + 1]
         assert final.startswith(finished), "what was finished stays as it was"
-        assert len(finished) >= kept, "nothing finished is computed again"
-        kept = len(finished)
-    assert 0 < kept < len(final)
+        assert len(finished) >= len(kept), "nothing finished is computed again"
+        kept = finished
+    assert 0 < len(kept) < len(final)
     evaluate(net, photos[0], killed, *photos[1:], *options)
     assert (killed / "scores.jsonl").read_bytes() == final
     whole_rows, killed_rows = (
