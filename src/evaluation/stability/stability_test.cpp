@@ -57,8 +57,10 @@ const CallableScorer& half_square() {
 Tensor draw(const Tensor& input, uint64_t seed, uint64_t j, double low, double high) {
   const Random random(seed, RandomStream::neighbour, j);
   Tensor values = at::zeros({input.numel()}, at::kDouble);
-  for (int64_t i = 0; i < input.numel(); ++i)
-    values[i] = low + (high - low) * random.uniform_at(static_cast<uint64_t>(i));
+  for (int64_t i = 0; i < input.numel(); ++i) {
+    const uint64_t pair = random.at(static_cast<uint64_t>(i / 2)), word = pair >> 32 * (i % 2) & 0xffffffff;
+    values[i] = low + (high - low) * std::ldexp(static_cast<double>(word >> 8), -24);
+  }
   return values.view({input.size(1), input.size(2)});
 }
 
