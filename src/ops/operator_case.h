@@ -174,9 +174,10 @@ class Step {
   const std::vector<bool>& wanted() const { return wanted_; }
   Relevance relevance(LayerRule rule = {}) const { return op_->relevance(call(std::move(rule))); }
 
-  /// DeepLIFT's multipliers from a baseline of the inputs. Integrals by Simpson's rule.
+  /// DeepLIFT's multipliers from a baseline of the inputs. Integrals by Simpson's rule, with many intervals because
+  /// integrands jump.
   Relevance multipliers(const Tensors& base_in) const {
-    constexpr int intervals = 20;
+    constexpr int intervals = 60;
     PathRule path;
     for (int i = 0; i <= intervals; ++i)
       path.emplace_back(double(i) / intervals, (i == 0 || i == intervals ? 1.
@@ -228,7 +229,7 @@ inline void expect_reverse_step(const OperatorCase& given) {
     if (f.weights()[k].defined()) expected += (f.weights()[k] * (step.out()[k] - there[k])).sum().item<double>();
   if (!std::isfinite(expected)) return;  // the baseline left the operator's domain
   const Relevance found = step.multipliers(base);
-  const double tolerance = found.rule == "path" ? 0.02 : 1e-9;  // an average over places does not see kinks
+  const double tolerance = found.rule == "path" ? 0.02 : 1e-9;  // an average over places does not see jumps
   EXPECT_NEAR(sum_of_products(found.sent, change), expected, tolerance * (1 + std::abs(expected)))
       << "DeepLIFT by " << found.rule;
 }
