@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <optional>
 #include <stdexcept>
 #include <string_view>
 
@@ -16,10 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The fields of a line; none where it is empty, or where a quote is opened and not closed.
-std::vector<std::string> split(std::string_view line) {
+/// The fields of a line; nothing where a quote is opened and not closed.
+std::optional<std::vector<std::string>> split(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
-  if (line.empty()) return {};
   std::vector<std::string> fields(1);
   bool quoted = false;
   for (size_t i = 0; i < line.size(); ++i) {
@@ -32,7 +32,8 @@ std::vector<std::string> split(std::string_view line) {
     else
       quoted = !quoted;
   }
-  return quoted ? std::vector<std::string>() : fields;
+  if (quoted) return std::nullopt;
+  return fields;
 }
 
 std::string_view without_byte_order_mark(std::string_view line) {
@@ -48,7 +49,13 @@ CsvTable::CsvTable(const fs::path& file, const std::vector<std::string>& columns
   std::string line;
   if (!fs::is_regular_file(file) || !std::getline(stream, line))
     throw InputError(file_ + " cannot be read; expected a table with the heading " + join(columns, ",") + ".");
-  const std::vector<std::string> heading = split(without_byte_order_mark(line));
+  size_t number = 1;
+  const auto fields_of = [&](std::string_view text) {
+    if (auto fields = split(text)) return *fields;
+    throw InputError(file_ + ", line " + std::to_string(number) +
+                     ": a quote is opened and not closed: " + std::string(text));
+  };
+  const std::vector<std::string> heading = fields_of(without_byte_order_mark(line));
   std::vector<size_t> places;
   for (const std::string& column : columns) {
     const auto found = std::find(heading.begin(), heading.end(), column);
@@ -57,11 +64,10 @@ CsvTable::CsvTable(const fs::path& file, const std::vector<std::string>& columns
                        ", expected one with " + join(columns, ",") + ".");
     places.push_back(static_cast<size_t>(found - heading.begin()));
   }
-  for (size_t number = 2; std::getline(stream, line); ++number) {
+  while (std::getline(stream, line)) {
+    ++number;
     if (line.empty() || line == "\r") continue;
-    const std::vector<std::string> fields = split(line);
-    if (fields.empty())
-      throw InputError(file_ + ", line " + std::to_string(number) + ": a quote is opened and not closed: " + line);
+    const std::vector<std::string> fields = fields_of(line);
     if (fields.size() != heading.size())
       throw InputError(file_ + ", line " + std::to_string(number) + ": found " + std::to_string(fields.size()) +
                        " fields, expected " + std::to_string(heading.size()) + ": " + join(heading, ",") + ".");

@@ -52,6 +52,7 @@ TEST_F(CsvTableTest, SaysWhatIsWrongInWhichLine) {
   EXPECT_THAT(refused("image,y\n"), ::testing::HasSubstr("no column \"x\""));
   EXPECT_THAT(refused("image,x\na,1\nb\n"), ::testing::HasSubstr("line 3: found 1 fields, expected 2: image,x"));
   EXPECT_THAT(refused("image,x\n\"a,1\n"), ::testing::HasSubstr("line 2: a quote is opened and not closed: \"a,1"));
+  EXPECT_THAT(refused("image,\"x\na,1\n"), ::testing::HasSubstr("line 1: a quote is opened and not closed"));
   EXPECT_THAT(message_of<InputError>([&] { table("image,x\na,left\n").number(0, 1); }),
               ::testing::HasSubstr("line 2, x: found \"left\""));
 }
