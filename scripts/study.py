@@ -4,8 +4,8 @@
                                       [--shard 1/4] [--tables]
 
 Runs `vitrail evaluate` once a net and part, on one thread, into out/study/NET-PART; what is there already is kept, so a
-run that was stopped goes on. --tables runs nothing anew and prints the tables of what is finished; of shards, of the
-photos that they have scored.
+run that was stopped goes on. --tables runs nothing anew and prints the tables of what is finished; of shards, which print
+none themselves, of the photos that they have scored.
 """
 
 import argparse
@@ -164,7 +164,8 @@ def main():
         for net in arguments.nets:
             if not arguments.tables:
                 run(net, name, arguments.photos, arguments.shard)
-            tables(net, name)
+            if not arguments.shard:
+                tables(net, name)
 
 
 if __name__ == "__main__":
