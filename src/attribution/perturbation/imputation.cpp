@@ -59,7 +59,7 @@ void solve(Tensor& pixels, const Tensor& hidden, Neighbours neighbours) {
   using Matrix = Eigen::SparseMatrix<double>;
   const int64_t channels = pixels.size(0), height = pixels.size(1), width = pixels.size(2);
   const bool* is_hidden = hidden.data_ptr<bool>();
-  std::vector<int64_t> unknowns;  // their pixels
+  std::vector<int64_t> unknowns;  // their pixels, in the order of elimination
   dissect({0, height, 0, width}, width, unknowns);
   std::erase_if(unknowns, [&](int64_t pixel) { return !is_hidden[pixel]; });
   std::vector<int> number(static_cast<size_t>(height * width), -1);

@@ -5,6 +5,7 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/rand.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
@@ -47,6 +48,18 @@ TEST(Imputation, SolvesItsEquation) {
       EXPECT_NEAR(filled[1][y][x].item<double>(), mean, 1e-5);
     }
   EXPECT_TRUE(at::equal(filled.masked_fill(inner_square(), 0), image.masked_fill(inner_square(), 0)));
+}
+
+TEST(Imputation, SolvesItsEquationForStrewnPixels) {
+  const Tensor image = wave(1, 40, 27, 0.9);
+  Tensor hidden = at::zeros({40, 27}, at::kBool);
+  hidden.narrow(0, 1, 38).narrow(1, 1, 25).copy_(at::rand({38, 25}).lt(0.7));
+  const Tensor filled = impute(image, hidden, Neighbours::four, 0, 1, 0)[0];
+  const auto shifted = [&](int64_t dy, int64_t dx) { return filled.narrow(0, 1 + dy, 38).narrow(1, 1 + dx, 25); };
+  const Tensor mean = (shifted(-1, 0) + shifted(1, 0) + shifted(0, -1) + shifted(0, 1)) / 4;
+  const Tensor error = (shifted(0, 0) - mean).abs() * hidden.narrow(0, 1, 38).narrow(1, 1, 25);
+  EXPECT_LT(error.max().item<double>(), 1e-5);
+  EXPECT_TRUE(at::equal(filled.masked_fill(hidden, 0), image[0].masked_fill(hidden, 0)));
 }
 
 TEST(Imputation, NoiseIsOfTheSampleAndOnWhatIsHiddenOnly) {
