@@ -177,7 +177,7 @@ class Step {
   /// DeepLIFT's multipliers from a baseline of the inputs. Integrals by Simpson's rule, with many intervals because
   /// integrands jump.
   Relevance multipliers(const Tensors& base_in) const {
-    constexpr int intervals = 60;
+    constexpr int intervals = 200;
     PathRule path;
     for (int i = 0; i <= intervals; ++i)
       path.emplace_back(double(i) / intervals, (i == 0 || i == intervals ? 1.
