@@ -152,7 +152,7 @@ Tensor weighted_sum(const Tensors& outputs) {
 constexpr double kGradientTolerance = 0.05;
 constexpr int64_t kGradientSamples = 8;
 
-/// Compares the gradients of the plan and of the graph; and how many samples are best differentiated at a time.
+/// How many samples are best differentiated at a time; and compares the gradients of the plan, so, and of the graph.
 void add_gradients(Plan::Impl& plan, const Graph& graph, const std::string& input,
                    const std::vector<std::string>& outputs, const Tensor& x, int64_t chunk) {
   if (plan.precision != at::kFloat) plan.why_no_gradients = "the plan computes in " + precision_name(plan.precision);
@@ -169,19 +169,19 @@ void add_gradients(Plan::Impl& plan, const Graph& graph, const std::string& inpu
         .flatten(1);
   };
   const auto by_plan = [&](const Tensor& leaf) { return plan.run_steps(leaf); };
-  const Tensor found = in_chunks(chunk > 0 ? chunk : 1, by_plan);
+  const std::vector<int64_t> chunks = chunk > 0 ? std::vector<int64_t>{chunk} : possible_chunks(plan, x.size(0));
+  const int64_t best = chunks[find_fastest(chunks.size(), [&](size_t i) { in_chunks(chunks[i], by_plan); }).candidate];
+  const Tensor found = in_chunks(best, by_plan);  // rounding may depend on it
   const Tensor expected =
       in_chunks(kGradientSamples, [&](const Tensor& leaf) { return graph.run({{input, leaf}}, outputs); });
   plan.gradient_difference =
       ((found - expected).norm(2, 1) / expected.norm(2, 1).clamp_min(1e-30)).max().item<double>();
   plan.has_gradients = plan.gradient_difference <= kGradientTolerance;
-  if (!plan.has_gradients) {
+  if (plan.has_gradients)
+    plan.gradient_chunk = best;
+  else
     plan.why_no_gradients = "they differ from the graph's by " + two_digits(plan.gradient_difference) +
                             " of their size (allowed: " + two_digits(kGradientTolerance) + ")";
-    return;
-  }
-  const std::vector<int64_t> chunks = chunk > 0 ? std::vector<int64_t>{chunk} : possible_chunks(plan, x.size(0));
-  plan.gradient_chunk = chunks[find_fastest(chunks.size(), [&](size_t i) { in_chunks(chunks[i], by_plan); }).candidate];
 }
 
 /// On a CUDA device, where vitrail was built with them.
