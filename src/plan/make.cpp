@@ -152,7 +152,8 @@ Tensor weighted_sum(const Tensors& outputs) {
 constexpr double kGradientTolerance = 0.05;
 constexpr int64_t kGradientSamples = 8;
 
-/// How many samples are best differentiated at a time; and compares the gradients of the plan, so, and of the graph.
+/// Finds how many samples are best differentiated at a time, and compares the plan's gradients, so taken, with the
+/// graph's.
 void add_gradients(Plan::Impl& plan, const Graph& graph, const std::string& input,
                    const std::vector<std::string>& outputs, const Tensor& x, int64_t chunk) {
   if (plan.precision != at::kFloat) plan.why_no_gradients = "the plan computes in " + precision_name(plan.precision);
