@@ -29,6 +29,7 @@ Json to_json(const MetricInfo& info) {
           {"direction", better(info)},
           {"needs", name_of(info.evidence)},
           {"range", info.range},
+          {"curve", info.curve},
           {"cost", info.cost},
           {"source", info.source},
           {"options", options_to_json(info.options)}};
@@ -36,12 +37,11 @@ Json to_json(const MetricInfo& info) {
 
 void print_metric(const MetricInfo& info) {
   print_title(info.name, info.aliases, info.summary);
-  print_table({{"formula", info.formula},
-               {"better", better(info)},
-               {"range", info.range},
-               {"needs", name_of(info.evidence)},
-               {"forwards", info.cost},
-               {"source", info.source}});
+  std::vector<std::vector<std::string>> rows{
+      {"formula", info.formula}, {"better", better(info)}, {"range", info.range}};
+  if (!info.curve.empty()) rows.push_back({"curve over", info.curve});
+  rows.insert(rows.end(), {{"needs", name_of(info.evidence)}, {"forwards", info.cost}, {"source", info.source}});
+  print_table(rows);
   print_options(info.name, info.options);
 }
 

@@ -51,6 +51,7 @@ struct MetricInfo {
   Direction direction = Direction::higher;
   Evidence evidence = Evidence::map;
   std::string range = {};   ///< of the value, in words: "0 to 1", "that of the score"
+  std::string curve = {};   ///< what its curve goes over: "share of the pixels that is hidden"; empty: it has none
   std::string cost = {};    ///< in forwards, as a formula of the options
   std::string source = {};  ///< the paper
   std::vector<OptionInfo> options = {};
@@ -76,7 +77,7 @@ struct MetricCase {
 struct MetricScore {
   double value = 0;                          ///< NaN where it does not exist
   std::string undefined = {};                ///< then: why
-  Tensor curve_x = {};                       ///< float64 [S], of metrics that are the area under a curve
+  Tensor curve_x = {};                       ///< float64 [S], of metrics with a curve: places in MetricInfo::curve
   Tensor curve_y = {};                       ///< float64 [S]
   std::map<std::string, double> parts = {};  ///< further numbers, by name
   int64_t forwards = 0, backwards = 0;

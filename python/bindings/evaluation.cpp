@@ -57,6 +57,7 @@ void bind_evaluation(py::module_& module) {
       .def_readonly("formula", &MetricInfo::formula)
       .def_property_readonly("direction", [](const MetricInfo& info) { return word(info.direction); })
       .def_readonly("range", &MetricInfo::range)
+      .def_readonly("curve", &MetricInfo::curve)
       .def_readonly("cost", &MetricInfo::cost)
       .def_readonly("source", &MetricInfo::source)
       .def_readonly("options", &MetricInfo::options)

@@ -41,7 +41,7 @@ summary { cursor: pointer; color: var(--soft); }
 /// The similarity of maps before and after a sanity check that divides those who pass from those who fail.
 constexpr double kAlike = 0.5;
 
-std::string family_of(const std::string& metric) { return parse_metric(metric)->info().family; }
+MetricInfo info_of(const std::string& metric) { return parse_metric(metric)->info(); }
 
 bool is_control(const std::string& name) { return name == "random" || name == "edges" || name == "centre"; }
 
@@ -83,7 +83,7 @@ class Page {
                    tag("b", "", escape_html(metric_label_(metric))) + ": " +
                        std::to_string(std::count_if(all.begin(), all.end(), differ)) + " of " +
                        std::to_string(std::count_if(all.begin(), all.end(), of_metric)) + " pairs of methods differ. " +
-                       escape_html(family_of(metric) == "sanity" ? verdicts(metric) : controls(metric)));
+                       escape_html(info_of(metric).family == "sanity" ? verdicts(metric) : controls(metric)));
     }
     return tag("ul", "", items);
   }
@@ -97,7 +97,7 @@ class Page {
       const bool quiet = is_control(r.method_name);
       intervals.push_back({method_label_(method), r.mean, r.low, r.high, quiet});
       const auto colour = static_cast<size_t>(std::find(methods_.begin(), methods_.end(), method) - methods_.begin());
-      if (!r.curve_y.empty()) curves.push_back({method_label_(method), r.curve_x, r.curve_y, colour, quiet});
+      if (r.curve_y.size() > 1) curves.push_back({method_label_(method), r.curve_x, r.curve_y, colour, quiet});
       for (const auto& [reason, count] : r.reasons)
         reasons += tag("li", "",
                        escape_html(method_label_(method) + ": no value on " + std::to_string(count) +
@@ -110,8 +110,7 @@ class Page {
         people = tag("p", "", escape_html(ceiling.text() + ": " + EvaluationCeiling::meaning() + shares(metric)));
       }
     std::string text = tag("h2", "", escape_html(metric_label_(metric))) + tag("code", "", escape_html(metric)) +
-                       people + interval_plot(intervals) +
-                       curve_plot(curves, "share of the pixels, as the metric takes them");
+                       people + interval_plot(intervals) + curve_plot(curves, info_of(metric).curve);
     if (!reasons.empty()) text += tag("ul", "", reasons);
     return tag("section", "", text + variances(metric) + pairs(metric));
   }

@@ -122,8 +122,8 @@ METRICS = {
             "items": {
                 "type": "object",
                 "required": [
-                    "name", "family", "aliases", "summary", "formula", "direction", "needs", "range", "cost", "source",
-                    "options",
+                    "name", "family", "aliases", "summary", "formula", "direction", "needs", "range", "curve", "cost",
+                    "source", "options",
                 ],
                 "properties": {
                     "name": {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"},
@@ -133,6 +133,7 @@ METRICS = {
                     "direction": {"enum": ["higher", "lower"]},
                     "needs": TEXT,
                     "range": TEXT,
+                    "curve": {"type": "string"},
                     "cost": TEXT,
                     "source": TEXT,
                 },

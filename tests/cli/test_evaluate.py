@@ -181,6 +181,19 @@ def test_the_report_is_one_file(net, photos, tmp_path):
     assert page.elements.count("img") == 4 * 3  # two best and two worst photos, each by every method
     assert "script" not in page.elements
     assert "It tells no method from all controls." in text or "Better than every control" in text
+    assert "share of the pixels that is hidden</text>" in text and "share of the pixels that is shown</text>" in text
+
+
+def test_a_curve_of_one_point_is_not_drawn(net, photos, tmp_path):
+    """Of one stage of randomisation; of two it is."""
+    for stages, curves in ((1, 0), (2, 1)):
+        out = tmp_path / str(stages)
+        evaluate(
+            net, photos, out, "-m", "saliency,occlusion", "--metric", f"model_randomisation:share=1,stages={stages}"
+        )
+        text = (out / "report.html").read_text()
+        assert text.count("<svg") == 1 + curves
+        assert text.count("share of the layers with weights, the last first</text>") == curves
 
 
 def test_unreadable_photos_are_named_and_counted(net, photos, tmp_path):

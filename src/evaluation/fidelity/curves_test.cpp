@@ -182,6 +182,16 @@ TEST_P(EveryFidelityMetric, DoesNotDependOnTheBatch) {
   EXPECT_GT(whole.forwards, 0);
 }
 
+TEST_P(EveryFidelityMetric, SaysWhatItsCurveGoesOver) {
+  const LinearScorer scorer(at::rand({3, 20, 20}) / 2000);
+  const MetricCase map{.scorer = &scorer, .input = at::rand({3, 20, 20}), .map = at::rand({20, 20})};
+  const auto metric = parse_metric(GetParam());
+  const MetricScore score = metric->score(map);
+  ASSERT_TRUE(std::isfinite(score.value)) << score.undefined;
+  EXPECT_EQ(score.curve_y.defined(), !metric->info().curve.empty());
+  EXPECT_EQ(score.curve_x.defined(), score.curve_y.defined());
+}
+
 TEST_P(EveryFidelityMetric, NamesACancellation) {
   const LinearScorer scorer(at::rand({3, 20, 20}));
   const std::atomic<bool> cancelled = true;

@@ -132,6 +132,7 @@ MetricInfo describe(std::string name, std::string summary, std::string performan
       .direction = Direction::higher,
       .evidence = evidence,
       .range = "0 to 1",
+      .curve = "share of the photo's information that is shown",
       .cost = std::to_string(kShares.size() + 2),
       .source = "Kapishnikov, Bolukbasi, Viegas, Terry, XRAI, ICCV 2019"};
 }

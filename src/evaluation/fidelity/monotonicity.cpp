@@ -22,6 +22,7 @@ const MetricDefinition<MonotonicityOptions>& definition() {
        .direction = Direction::higher,
        .evidence = Evidence::scores,
        .range = "0 to 1",
+       .curve = "cells that are shown",
        .cost = "grid^2 + 1",
        .source = "Luss, Chen, Dhurandhar, Sattigeri, Zhang, Shanmugam, Tu, KDD 2021"},
       OptionTable<Options>({option("grid", &Options::grid, "cells along a side", between(2, 64)),

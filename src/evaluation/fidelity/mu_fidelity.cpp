@@ -94,6 +94,7 @@ const MetricDefinition<SensitivityNOptions>& sensitivity_definition() {
        .direction = Direction::higher,
        .evidence = Evidence::scores,
        .range = "-1 to 1",
+       .curve = "share of the pixels in a subset",
        .cost = "sizes x subsets + 1",
        .source = "Ancona, Ceolini, Oeztireli, Gross, ICLR 2018"},
       OptionTable<Options>(

@@ -49,6 +49,7 @@ const MetricDefinition<RegionPerturbationOptions>& perturbation_definition() {
        .direction = Direction::higher,
        .evidence = Evidence::scores,
        .range = "that of a difference of scores",
+       .curve = "squares that are hidden",
        .cost = "regions + 1",
        .source = "Samek, Binder, Montavon, Lapuschkin, Mueller, TNNLS 2017"},
       square_options(), region_perturbation);
@@ -64,6 +65,7 @@ const MetricDefinition<SelectivityOptions>& selectivity_definition() {
        .direction = Direction::lower,
        .evidence = Evidence::scores,
        .range = "that of the score",
+       .curve = "squares that are hidden",
        .cost = "regions + 1",
        .source = "Montavon, Samek, Mueller, Digital Signal Processing 2018"},
       square_options(), selectivity);
@@ -80,6 +82,7 @@ const MetricDefinition<IrofOptions>& irof_definition() {
        .direction = Direction::higher,
        .evidence = Evidence::scores,
        .range = "1 at most",
+       .curve = "superpixels that are hidden",
        .cost = "grid^2 + 1 at most",
        .source = "Rieger, Hansen, IROF, 2020"},
       OptionTable<Options>({option("grid", &Options::grid, "root of the number of superpixels", between(2, 64)),

@@ -44,6 +44,7 @@ const MetricDefinition<RoadOptions>& definition() {
        .direction = Direction::higher,
        .evidence = Evidence::scores,
        .range = "that of a difference of scores",
+       .curve = "share of the pixels that is replaced",
        .cost = "2 steps (combined), steps",
        .source = "Rong, Leemann, Borisov, Kasneci, Kasneci, ICML 2022"},
       OptionTable<Options>(

@@ -135,6 +135,7 @@ const MetricDefinition<RobustnessOptions>& definition() {
        .direction = Direction::lower,
        .evidence = Evidence::model,
        .range = "0 and more, in the model's input space",
+       .curve = "share of the pixels that may change",
        .cost = "about sizes x 17 restarts x (steps + 1) forwards and backwards",
        .source = "Hsieh, Yeh, Liu, Ravikumar, Kim, Kumar, Hsieh, ICLR 2021"},
       OptionTable<Options>(

@@ -98,6 +98,7 @@ const MetricDefinition<ModelRandomisationOptions>& randomisation_definition() {
          .direction = Direction::lower,
          .evidence = Evidence::model,
          .range = "-1 to 1",
+         .curve = "share of the layers with weights, the last first",
          .cost = "stages x the method's (independent: layers x)",
          .source = "Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim, NeurIPS 2018"},
         OptionTable<Options>(std::move(rows)), model_randomisation);
